@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# The front door. `make help` tells what there is.
+#
+# Without KDIR the modules are built for the newest stock Debian kernel of SERIES, in a build root of Debian's own tools:
+# nothing of the machine's own toolchain is used. With KDIR it is the ordinary out-of-tree build.
+
+SERIES ?= 7.3
+export SERIES
+
+Q := $(if $(V),,@)
+
+all: ## build nvme_mptcp.ko and nvmet_mptcp.ko
+ifdef KDIR
+	$(Q)$(MAKE) -C $(KDIR) M=$(CURDIR) modules
+else
+	$(Q)scripts/build modules
+endif
+
+demo: all ## one VM, four NICs: nvme-tcp on one NIC against nvme-mptcp on all
+	$(Q)scripts/demo
+
+test: all ## all kselftests, in VMs
+	$(Q)scripts/test
+
+check: ## formats, lints, unit tests; no VM
+	$(Q)scripts/check
+
+install: ## (with KDIR) install the modules for the kernel of KDIR
+	$(Q)$(MAKE) -C $(KDIR) M=$(CURDIR) modules_install
+
+rust-analyzer: ## write rust-project.json
+	$(Q)scripts/build rust-analyzer
+
+clean: ## remove what a build has left in the checkout (the cache stays)
+ifdef KDIR
+	$(Q)$(MAKE) -C $(KDIR) M=$(CURDIR) clean
+else
+	$(Q)scripts/build clean
+endif
+
+help: ## this list
+	$(Q)sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+
+.PHONY: all demo test check install rust-analyzer clean help

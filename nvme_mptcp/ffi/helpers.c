@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-2.0
+/* See helpers.h. Included by the engine of each side, so that each module has its own copy. */
+
+#include <linux/netdevice.h>
+#include <linux/nsproxy.h>
+#include <linux/sched/mm.h>
+#include <net/busy_poll.h>
+#include <net/mptcp.h>
+#include "helpers.h"
+
+struct net *ffi_current_net(void)
+{
+	return get_net(current->nsproxy->net_ns);
+}
+
+struct net *ffi_get_net(struct net *net)
+{
+	return get_net(net);
+}
+
+void ffi_put_net(struct net *net)
+{
+	put_net(net);
+}
+
+struct net_device *ffi_dev_get_by_name(struct net *net, const char *name)
+{
+	return dev_get_by_name(net, name);
+}
+
+void ffi_dev_put(struct net_device *dev)
+{
+	dev_put(dev);
+}
+
+/*
+ * SOL_SOCKET goes through the socket's own setsockopt when it is an MPTCP socket, which hands the option on to the
+ * subflows; a plain TCP socket's own setsockopt does not know that level (-ENOPROTOOPT).
+ */
+int ffi_setsockopt_str(struct socket *sock, int level, int name,
+		       const char *value, unsigned int len)
+{
+	sockptr_t val = KERNEL_SOCKPTR((void *)value);
+
+	if (level == SOL_SOCKET && !ffi_sock_is_mptcp(sock))
+		return sock_setsockopt(sock, level, name, val, len);
+	return READ_ONCE(sock->ops)->setsockopt(sock, level, name, val, len);
+}
+
+int ffi_setsockopt_int(struct socket *sock, int level, int name, int value)
+{
+	return ffi_setsockopt_str(sock, level, name, (const char *)&value,
+				  sizeof(value));
+}
+
+/*
+ * A socket that carries storage may be needed to write back dirty pages, so it may use the memory reserves, must not wait
+ * for reclaim, and must not use the page fragment of a task that is itself in the middle of an allocation.
+ */
+void ffi_sock_storage_prepare(struct socket *sock)
+{
+	struct sock *sk = sock->sk;
+
+	sk->sk_allocation = GFP_ATOMIC;
+	sk->sk_use_task_frag = false;
+	sk_set_memalloc(sk);
+}
+
+/*
+ * lockdep would otherwise mix up sockets of user space, whose lock is taken under mmap_lock and file system locks, with
+ * ours, whose lock is taken while writing back for those same file systems.
+ */
+void ffi_sock_reclassify(struct socket *sock)
+{
+#ifdef CONFIG_DEBUG_LOCK_ALLOC
+	static struct lock_class_key sk_key[2], slock_key[2];
+	struct sock *sk = sock->sk;
+	int i = sk->sk_family == AF_INET6;
+
+	if (WARN_ON_ONCE(!sock_allow_reclassification(sk)))
+		return;
+	sock_lock_init_class_and_name(sk, "slock-nvme-mptcp", &slock_key[i],
+				      "sk_lock-nvme-mptcp", &sk_key[i]);
+#endif
+}
+
+int ffi_sock_send_bvec(struct socket *sock, struct bio_vec *bv,
+		       unsigned int nr, size_t len, int flags)
+{
+	struct msghdr msg = { .msg_flags = flags };
+
+	iov_iter_bvec(&msg.msg_iter, ITER_SOURCE, bv, nr, len);
+	return sock_sendmsg(sock, &msg);
+}
+
+bool ffi_sock_is_mptcp(struct socket *sock)
+{
+	return sock->sk->sk_protocol == IPPROTO_MPTCP;
+}
+
+void ffi_sock_callback_lock(struct sock *sk)
+{
+	write_lock_bh(&sk->sk_callback_lock);
+}
+
+void ffi_sock_callback_unlock(struct sock *sk)
+{
+	write_unlock_bh(&sk->sk_callback_lock);
+}
+
+/* Returns sk_user_data with sk_callback_lock held for reading. */
+void *ffi_sock_read_user_data(struct sock *sk)
+{
+	read_lock_bh(&sk->sk_callback_lock);
+	return sk->sk_user_data;
+}
+
+void ffi_sock_callback_read_unlock(struct sock *sk)
+{
+	read_unlock_bh(&sk->sk_callback_lock);
+}
+
+bool ffi_sk_stream_is_writeable(struct sock *sk)
+{
+	return sk_stream_is_writeable(sk);
+}
+
+void ffi_sock_clear_nospace(struct sock *sk)
+{
+	clear_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
+}
+
+int ffi_sk_incoming_cpu(struct socket *sock)
+{
+	return READ_ONCE(sock->sk->sk_incoming_cpu);
+}
+
+void ffi_sk_set_timeouts(struct socket *sock, long rcv, long snd)
+{
+	WRITE_ONCE(sock->sk->sk_rcvtimeo, rcv);
+	WRITE_ONCE(sock->sk->sk_sndtimeo, snd);
+}
+
+bool ffi_sk_busy_loop(struct socket *sock)
+{
+	struct sock *sk = sock->sk;
+
+	if (!sk_can_busy_loop(sk) ||
+	    !skb_queue_empty_lockless(&sk->sk_receive_queue))
+		return false;
+	sk_busy_loop(sk, true);
+	return true;
+}
+
+unsigned char ffi_sk_state(struct sock *sk)
+{
+	return READ_ONCE(sk->sk_state);
+}
+
+void ffi_log_addr(const char *what, struct sockaddr_storage *addr)
+{
+	pr_info("%s %pISpc\n", what, addr);
+}
+
+int ffi_format_addr(char *buf, size_t len, struct sockaddr_storage *addr,
+		    bool port)
+{
+	if (port)
+		return scnprintf(buf, len, "%pISpc", addr);
+	return scnprintf(buf, len, "%pISc", addr);
+}
+
+unsigned int ffi_memalloc_noreclaim_save(void)
+{
+	return memalloc_noreclaim_save();
+}
+
+void ffi_memalloc_noreclaim_restore(unsigned int flags)
+{
+	memalloc_noreclaim_restore(flags);
+}
+
+unsigned int ffi_memalloc_noio_save(void)
+{
+	return memalloc_noio_save();
+}
+
+void ffi_memalloc_noio_restore(unsigned int flags)
+{
+	memalloc_noio_restore(flags);
+}
+
+struct workqueue_struct *ffi_alloc_workqueue(const char *name,
+					     unsigned int flags)
+{
+	return alloc_workqueue("%s", flags, 0, name);
+}
+
+unsigned long ffi_jiffies(void)
+{
+	return jiffies;
+}
+
+unsigned long ffi_msecs_to_jiffies(unsigned int ms)
+{
+	return msecs_to_jiffies(ms);
+}
+
+unsigned int ffi_this_cpu(void)
+{
+	return raw_smp_processor_id();
+}

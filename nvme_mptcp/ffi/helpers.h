@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Macros and static inlines of the kernel that bindgen cannot see, as real functions. Both modules have them: helpers.c is
+ * compiled into the engine of each side.
+ */
+#ifndef NVME_MPTCP_HELPERS_H
+#define NVME_MPTCP_HELPERS_H
+
+#include <linux/net.h>
+#include <linux/workqueue.h>
+#include <net/net_namespace.h>
+#include <net/sock.h>
+
+/* Network namespaces. */
+struct net *ffi_current_net(void);
+struct net *ffi_get_net(struct net *net);
+void ffi_put_net(struct net *net);
+struct net_device *ffi_dev_get_by_name(struct net *net, const char *name);
+void ffi_dev_put(struct net_device *dev);
+
+/* Sockets. */
+int ffi_setsockopt_int(struct socket *sock, int level, int name, int value);
+int ffi_setsockopt_str(struct socket *sock, int level, int name,
+		       const char *value, unsigned int len);
+void ffi_sock_storage_prepare(struct socket *sock);
+void ffi_sock_reclassify(struct socket *sock);
+int ffi_sock_send_bvec(struct socket *sock, struct bio_vec *bv,
+		       unsigned int nr, size_t len, int flags);
+bool ffi_sock_is_mptcp(struct socket *sock);
+void ffi_sock_callback_lock(struct sock *sk);
+void ffi_sock_callback_unlock(struct sock *sk);
+void *ffi_sock_read_user_data(struct sock *sk);
+void ffi_sock_callback_read_unlock(struct sock *sk);
+bool ffi_sk_stream_is_writeable(struct sock *sk);
+void ffi_sock_clear_nospace(struct sock *sk);
+int ffi_sk_incoming_cpu(struct socket *sock);
+void ffi_sk_set_timeouts(struct socket *sock, long rcv, long snd);
+bool ffi_sk_busy_loop(struct socket *sock);
+unsigned char ffi_sk_state(struct sock *sk);
+void ffi_log_addr(const char *what, struct sockaddr_storage *addr);
+int ffi_format_addr(char *buf, size_t len, struct sockaddr_storage *addr,
+		    bool port);
+
+/* Memory scopes. */
+unsigned int ffi_memalloc_noreclaim_save(void);
+void ffi_memalloc_noreclaim_restore(unsigned int flags);
+unsigned int ffi_memalloc_noio_save(void);
+void ffi_memalloc_noio_restore(unsigned int flags);
+
+/* Work. */
+struct workqueue_struct *ffi_alloc_workqueue(const char *name,
+					     unsigned int flags);
+unsigned long ffi_jiffies(void);
+unsigned long ffi_msecs_to_jiffies(unsigned int ms);
+unsigned int ffi_this_cpu(void);
+
+#endif

@@ -1,0 +1,596 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The PDU engine of the host. See host_engine.h for what it promises.
+ *
+ * This file includes the running kernel's nvme/host/tcp.c, so wire format, receive state machine and their fixes come
+ * from there. What follows the include is the narrow interface to it; where a new kernel release changes tcp.c, this is
+ * the file to look at.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/module.h>
+#include "nvme.h"
+#include "fabrics.h"
+#include "host_engine.h"
+
+/* The module's identity is Rust's (host/main.rs); so_priority and wq_unbound stay as tcp.c declares them. */
+#undef module_init
+#undef module_exit
+#undef MODULE_LICENSE
+#undef MODULE_DESCRIPTION
+#undef MODULE_ALIAS
+#define module_init(fn)
+#define module_exit(fn)
+#define MODULE_LICENSE(text)
+#define MODULE_DESCRIPTION(text)
+#define MODULE_ALIAS(text)
+
+/*
+ * There is no kTLS on an MPTCP socket, so tcp.c is compiled as on a kernel without NVMe/TLS. This comes after the headers
+ * whose struct layouts depend on it.
+ */
+#undef CONFIG_NVME_TCP_TLS
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-function"
+#pragma GCC diagnostic ignored "-Wunused-variable"
+#pragma GCC diagnostic ignored "-Wunused-const-variable"
+#include "tcp.c"
+#pragma GCC diagnostic pop
+
+#include "nvme_core.h"
+#include "helpers.c"
+
+struct host_engine {
+	struct nvme_tcp_ctrl tcp;
+	const struct host_engine_ops *ops;
+	void *owner;
+};
+
+static struct host_engine *to_engine(struct nvme_ctrl *ctrl)
+{
+	return container_of(ctrl, struct host_engine, tcp.ctrl);
+}
+
+int host_engine_init(void)
+{
+	unsigned int flags = WQ_MEM_RECLAIM | WQ_HIGHPRI | WQ_SYSFS;
+	int cpu;
+
+	flags |= wq_unbound ? WQ_UNBOUND : WQ_PERCPU;
+	nvme_tcp_wq = alloc_workqueue("nvme_mptcp_wq", flags, 0);
+	if (!nvme_tcp_wq)
+		return -ENOMEM;
+	for_each_possible_cpu(cpu)
+		atomic_set(&nvme_tcp_cpu_queues[cpu], 0);
+	return 0;
+}
+
+void host_engine_exit(void)
+{
+	destroy_workqueue(nvme_tcp_wq);
+}
+
+/* Controllers. */
+
+static void engine_error_work(struct work_struct *work)
+{
+	struct nvme_tcp_ctrl *tcp = container_of(work, struct nvme_tcp_ctrl,
+						 err_work);
+	struct host_engine *engine = to_engine(&tcp->ctrl);
+
+	engine->ops->error_work(engine->owner);
+}
+
+static void engine_connect_work(struct work_struct *work)
+{
+	struct nvme_tcp_ctrl *tcp = container_of(to_delayed_work(work),
+						 struct nvme_tcp_ctrl,
+						 connect_work);
+	struct host_engine *engine = to_engine(&tcp->ctrl);
+
+	engine->ops->connect_work(engine->owner);
+}
+
+static void engine_reset_work(struct work_struct *work)
+{
+	struct nvme_ctrl *ctrl = container_of(work, struct nvme_ctrl,
+					      reset_work);
+	struct host_engine *engine = to_engine(ctrl);
+
+	engine->ops->reset_work(engine->owner);
+}
+
+static void engine_io_work(struct work_struct *work)
+{
+	struct nvme_tcp_queue *queue = container_of(work, struct nvme_tcp_queue,
+						    io_work);
+	struct host_engine *engine = to_engine(&queue->ctrl->ctrl);
+
+	engine->ops->io_work(engine->owner, nvme_tcp_queue_id(queue));
+}
+
+struct nvme_ctrl *host_engine_alloc(void *owner,
+				    const struct host_engine_ops *ops,
+				    struct nvmf_ctrl_options *opts)
+{
+	struct host_engine *engine;
+	struct nvme_ctrl *ctrl;
+	unsigned int i;
+
+	engine = kzalloc_obj(*engine);
+	if (!engine)
+		return NULL;
+	ctrl = &engine->tcp.ctrl;
+	ctrl->queue_count = opts->nr_io_queues + opts->nr_write_queues +
+			    opts->nr_poll_queues + 1;
+	engine->tcp.queues = kzalloc_objs(*engine->tcp.queues,
+					  ctrl->queue_count);
+	if (!engine->tcp.queues) {
+		kfree(engine);
+		return NULL;
+	}
+	for (i = 0; i < ctrl->queue_count; i++) {
+		struct nvme_tcp_queue *queue = &engine->tcp.queues[i];
+
+		queue->ctrl = &engine->tcp;
+		queue->io_cpu = WORK_CPU_UNBOUND;
+		mutex_init(&queue->pf_cache_lock);
+		INIT_WORK(&queue->io_work, engine_io_work);
+	}
+	engine->ops = ops;
+	engine->owner = owner;
+	ctrl->opts = opts;
+	ctrl->sqsize = opts->queue_size - 1;
+	ctrl->kato = opts->kato;
+	INIT_WORK(&engine->tcp.err_work, engine_error_work);
+	INIT_DELAYED_WORK(&engine->tcp.connect_work, engine_connect_work);
+	INIT_WORK(&ctrl->reset_work, engine_reset_work);
+	return ctrl;
+}
+
+void host_engine_free(struct nvme_ctrl *ctrl)
+{
+	struct host_engine *engine = to_engine(ctrl);
+
+	kfree(engine->tcp.queues);
+	kfree(engine);
+}
+
+void *host_engine_owner(struct nvme_ctrl *ctrl)
+{
+	return to_engine(ctrl)->owner;
+}
+
+struct blk_mq_tag_set *host_engine_tag_set(struct nvme_ctrl *ctrl)
+{
+	return &to_tcp_ctrl(ctrl)->tag_set;
+}
+
+struct blk_mq_tag_set *host_engine_admin_tag_set(struct nvme_ctrl *ctrl)
+{
+	return &to_tcp_ctrl(ctrl)->admin_tag_set;
+}
+
+u32 *host_engine_io_queues(struct nvme_ctrl *ctrl)
+{
+	return to_tcp_ctrl(ctrl)->io_queues;
+}
+
+unsigned int host_engine_request_size(void)
+{
+	return sizeof(struct nvme_tcp_request);
+}
+
+void host_engine_error_recovery(struct nvme_ctrl *ctrl)
+{
+	nvme_tcp_error_recovery(ctrl);
+}
+
+void host_engine_schedule_connect(struct nvme_ctrl *ctrl, unsigned long delay)
+{
+	queue_delayed_work(nvme_wq, &to_tcp_ctrl(ctrl)->connect_work, delay);
+}
+
+void host_engine_stop_work(struct nvme_ctrl *ctrl)
+{
+	nvme_tcp_stop_ctrl(ctrl);
+}
+
+int host_engine_alloc_async(struct nvme_ctrl *ctrl)
+{
+	return nvme_tcp_alloc_async_req(to_tcp_ctrl(ctrl));
+}
+
+void host_engine_free_async(struct nvme_ctrl *ctrl)
+{
+	struct nvme_tcp_ctrl *tcp = to_tcp_ctrl(ctrl);
+
+	if (!tcp->async_req.pdu)
+		return;
+	cancel_work_sync(&ctrl->async_event_work);
+	nvme_tcp_free_async_req(tcp);
+	tcp->async_req.pdu = NULL;
+}
+
+/* tcp.c queues it for io_work, because engine_queue_init() keeps tcp.c's own sender out of the way. */
+void host_engine_submit_async(struct nvme_ctrl *ctrl)
+{
+	nvme_tcp_submit_async_event(ctrl);
+}
+
+/* Queues. */
+
+struct nvme_tcp_queue *host_engine_queue(struct nvme_ctrl *ctrl,
+					 unsigned int qid)
+{
+	return &to_tcp_ctrl(ctrl)->queues[qid];
+}
+
+int host_engine_queue_init(struct nvme_tcp_queue *queue)
+{
+	struct nvme_ctrl *ctrl = &queue->ctrl->ctrl;
+
+	init_llist_head(&queue->req_list);
+	INIT_LIST_HEAD(&queue->send_list);
+	if (nvme_tcp_admin_queue(queue))
+		queue->cmnd_capsule_len = sizeof(struct nvme_command) +
+					  NVME_TCP_ADMIN_CCSZ;
+	else
+		queue->cmnd_capsule_len = ctrl->ioccsz * 16;
+	queue->hdr_digest = ctrl->opts->hdr_digest;
+	queue->data_digest = ctrl->opts->data_digest;
+	queue->flags = 0;
+	/*
+	 * tcp.c sends from the submitter's context when nothing else is being sent. Sending is Rust's here, so to tcp.c this
+	 * queue always is in the middle of a request.
+	 */
+	queue->request = &queue->ctrl->async_req;
+	queue->pdu = kmalloc(sizeof(struct nvme_tcp_rsp_pdu) +
+			     nvme_tcp_hdgst_len(queue), GFP_KERNEL);
+	return queue->pdu ? 0 : -ENOMEM;
+}
+
+int host_engine_queue_connect(struct nvme_tcp_queue *queue, struct socket *sock)
+{
+	queue->sock = sock;
+	return nvme_tcp_init_connection(queue);
+}
+
+void host_engine_queue_start(struct nvme_tcp_queue *queue)
+{
+	queue->rd_enabled = true;
+	nvme_tcp_init_recv_ctx(queue);
+}
+
+void host_engine_queue_free(struct nvme_tcp_queue *queue)
+{
+	page_frag_cache_drain(&queue->pf_cache);
+	queue->sock = NULL;
+	kfree(queue->pdu);
+	queue->pdu = NULL;
+}
+
+void host_engine_queue_assign_cpu(struct nvme_tcp_queue *queue)
+{
+	nvme_tcp_set_queue_io_cpu(queue);
+}
+
+void host_engine_queue_release_cpu(struct nvme_tcp_queue *queue)
+{
+	if (test_and_clear_bit(NVME_TCP_Q_IO_CPU_SET, &queue->flags))
+		atomic_dec(&nvme_tcp_cpu_queues[queue->io_cpu]);
+	queue->io_cpu = WORK_CPU_UNBOUND;
+}
+
+int host_engine_queue_cpu(struct nvme_tcp_queue *queue)
+{
+	return queue->io_cpu;
+}
+
+void host_engine_queue_kick(struct nvme_tcp_queue *queue)
+{
+	queue_work_on(queue->io_cpu, nvme_tcp_wq, &queue->io_work);
+}
+
+void host_engine_queue_stop_work(struct nvme_tcp_queue *queue)
+{
+	cancel_work_sync(&queue->io_work);
+}
+
+int host_engine_recv(struct nvme_tcp_queue *queue, unsigned int *completed)
+{
+	int ret = nvme_tcp_try_recv(queue);
+
+	*completed = queue->nr_cqe;
+	return ret;
+}
+
+bool host_engine_recv_enabled(struct nvme_tcp_queue *queue)
+{
+	return READ_ONCE(queue->rd_enabled);
+}
+
+/* blk-mq. */
+
+int host_engine_init_request(struct blk_mq_tag_set *set, struct request *rq,
+			     unsigned int hctx_idx, int node)
+{
+	return nvme_tcp_init_request(set, rq, hctx_idx, node);
+}
+
+void host_engine_exit_request(struct blk_mq_tag_set *set, struct request *rq,
+			      unsigned int hctx_idx)
+{
+	nvme_tcp_exit_request(set, rq, hctx_idx);
+}
+
+blk_status_t host_engine_setup_request(struct nvme_ns *ns, struct request *rq)
+{
+	return nvme_tcp_setup_cmd_pdu(ns, rq);
+}
+
+struct nvme_ctrl *host_engine_request_ctrl(struct request *rq)
+{
+	return nvme_req(rq)->ctrl;
+}
+
+unsigned int host_engine_request_qid(struct request *rq)
+{
+	struct nvme_tcp_request *req = blk_mq_rq_to_pdu(rq);
+
+	return nvme_tcp_queue_id(req->queue);
+}
+
+void host_engine_log_timeout(struct request *rq)
+{
+	struct nvme_tcp_request *req = blk_mq_rq_to_pdu(rq);
+	struct nvme_tcp_cmd_pdu *pdu = nvme_tcp_req_cmd_pdu(req);
+	int qid = nvme_tcp_queue_id(req->queue);
+
+	dev_warn(req->queue->ctrl->ctrl.device,
+		 "queue %d: command %#x (opcode %#x, %s) timed out\n",
+		 qid, nvme_cid(rq), pdu->cmd.common.opcode,
+		 nvme_fabrics_opcode_str(qid, &pdu->cmd));
+}
+
+/* The send list. */
+
+bool host_engine_push(struct nvme_tcp_queue *queue, struct request *rq)
+{
+	struct nvme_tcp_request *req = blk_mq_rq_to_pdu(rq);
+
+	return llist_add(&req->lentry, &queue->req_list);
+}
+
+bool host_engine_pending(struct nvme_tcp_queue *queue)
+{
+	return nvme_tcp_queue_has_pending(queue);
+}
+
+struct nvme_tcp_request *host_engine_pop(struct nvme_tcp_queue *queue)
+{
+	return nvme_tcp_fetch_request(queue);
+}
+
+void host_engine_put_back(struct nvme_tcp_queue *queue,
+			  struct nvme_tcp_request *req)
+{
+	list_add(&req->entry, &queue->send_list);
+}
+
+/*
+ * What tcp.c's send states mean here: CMD_PDU and H2C_PDU are set by tcp.c when it has built that PDU, and mean that its
+ * digests are still to be computed. The other two are ours: digests done. req->offset counts the bytes of the PDU sent.
+ */
+#define ENGINE_CMD_READY	NVME_TCP_SEND_DATA
+#define ENGINE_H2C_READY	NVME_TCP_SEND_DDGST
+
+/* Calls @fn(bvec, arg) for the request's data from @start, @len bytes long, until it returns false. */
+static void engine_for_each_bvec(struct request *rq, u32 start, u32 len,
+				 bool (*fn)(struct bio_vec *bv, void *arg),
+				 void *arg)
+{
+	struct req_iterator iter;
+	struct bio_vec bv;
+
+	if (rq->rq_flags & RQF_SPECIAL_PAYLOAD) {
+		bv = rq->special_vec;
+		bv.bv_offset += start;
+		bv.bv_len = len;
+		fn(&bv, arg);
+		return;
+	}
+
+	rq_for_each_bvec(bv, rq, iter) {
+		if (start >= bv.bv_len) {
+			start -= bv.bv_len;
+			continue;
+		}
+		bv.bv_offset += start;
+		bv.bv_len = min(bv.bv_len - start, len);
+		start = 0;
+		len -= bv.bv_len;
+		if (!fn(&bv, arg) || !len)
+			return;
+	}
+}
+
+static bool engine_digest_bvec(struct bio_vec *bv, void *crc)
+{
+	nvme_tcp_ddgst_update(crc, bv->bv_page, bv->bv_offset, bv->bv_len);
+	return true;
+}
+
+/* First time that the current PDU is looked at: check its bounds, compute its digests. */
+static int engine_prepare(struct nvme_tcp_request *req)
+{
+	struct nvme_tcp_queue *queue = req->queue;
+	bool h2c = req->state == NVME_TCP_SEND_H2C_PDU;
+	u32 start = h2c ? req->h2cdata_offset : 0;
+
+	/* What an R2T asks for is the peer's word; tcp.c has checked its length only. */
+	if (start > req->data_len || req->pdu_len > req->data_len - start)
+		return -EPROTO;
+
+	if (queue->hdr_digest && h2c)
+		nvme_tcp_set_hdgst(nvme_tcp_req_data_pdu(req),
+				   sizeof(struct nvme_tcp_data_pdu));
+	else if (queue->hdr_digest)
+		nvme_tcp_set_hdgst(nvme_tcp_req_cmd_pdu(req),
+				   sizeof(struct nvme_tcp_cmd_pdu));
+	if (queue->data_digest && req->pdu_len) {
+		u32 crc = NVME_TCP_CRC_SEED;
+
+		engine_for_each_bvec(blk_mq_rq_from_pdu(req), start,
+				     req->pdu_len, engine_digest_bvec, &crc);
+		req->ddgst = nvme_tcp_ddgst_final(crc);
+	}
+	/* From here on an R2T for this part is one too many (tcp.c compares with data_sent). */
+	if (req->pdu_len)
+		req->data_sent = start + req->pdu_len;
+	req->state = h2c ? ENGINE_H2C_READY : ENGINE_CMD_READY;
+	return 0;
+}
+
+struct engine_vector {
+	struct bio_vec *bv;
+	unsigned int max;
+	u32 max_bytes;
+	struct host_engine_pdu *pdu;
+};
+
+/* Appends what fits; false when the vector is full. */
+static bool engine_append(struct bio_vec *bv, void *arg)
+{
+	struct engine_vector *vec = arg;
+	struct host_engine_pdu *pdu = vec->pdu;
+	u32 len = min(bv->bv_len, vec->max_bytes - pdu->bytes);
+
+	if (!len || pdu->segments == vec->max)
+		return false;
+	vec->bv[pdu->segments] = *bv;
+	vec->bv[pdu->segments].bv_len = len;
+	pdu->segments++;
+	pdu->bytes += len;
+	return len == bv->bv_len;
+}
+
+int host_engine_describe(struct nvme_tcp_request *req, struct bio_vec *bv,
+			 unsigned int max, u32 max_bytes,
+			 struct host_engine_pdu *pdu)
+{
+	struct nvme_tcp_queue *queue = req->queue;
+	struct engine_vector vec = {
+		.bv = bv, .max = max, .max_bytes = max_bytes, .pdu = pdu,
+	};
+	u32 head, data, tail, skip = req->offset;
+	struct bio_vec one;
+	bool h2c;
+	int ret;
+
+	*pdu = (struct host_engine_pdu){};
+	if (req->state == NVME_TCP_SEND_CMD_PDU ||
+	    req->state == NVME_TCP_SEND_H2C_PDU) {
+		ret = engine_prepare(req);
+		if (ret)
+			return ret;
+	}
+	h2c = req->state == ENGINE_H2C_READY;
+	head = (h2c ? sizeof(struct nvme_tcp_data_pdu) :
+		      sizeof(struct nvme_tcp_cmd_pdu)) +
+	       nvme_tcp_hdgst_len(queue);
+	data = req->pdu_len;
+	tail = data ? nvme_tcp_ddgst_len(queue) : 0;
+	pdu->left = head + data + tail - skip;
+	pdu->more = h2c && req->h2cdata_left;
+
+	if (skip < head) {
+		bvec_set_virt(&one, (h2c ? nvme_tcp_req_data_pdu(req) :
+			      nvme_tcp_req_cmd_pdu(req)) + skip, head - skip);
+		if (!engine_append(&one, &vec))
+			goto out;
+		skip = head;
+	}
+	if (skip < head + data)
+		engine_for_each_bvec(blk_mq_rq_from_pdu(req),
+				     (h2c ? req->h2cdata_offset : 0) + skip - head,
+				     head + data - skip, engine_append, &vec);
+	/* The digest can only follow when all data before it is in. */
+	if (tail && pdu->left - pdu->bytes <= tail) {
+		u32 sent = tail - (pdu->left - pdu->bytes);
+
+		bvec_set_virt(&one, (void *)&req->ddgst + sent, tail - sent);
+		engine_append(&one, &vec);
+	}
+out:
+	pdu->left -= pdu->bytes;
+	return 0;
+}
+
+void host_engine_advance(struct nvme_tcp_request *req, u32 bytes)
+{
+	req->offset += bytes;
+}
+
+void host_engine_next_pdu(struct nvme_tcp_request *req)
+{
+	nvme_tcp_setup_h2c_data_pdu(req);
+}
+
+void host_engine_fail(struct nvme_tcp_request *req)
+{
+	nvme_tcp_fail_request(req);
+}
+
+/* Inlines of the nvme core's private headers. */
+
+bool ffi_nvme_check_ready(struct nvme_ctrl *ctrl, struct request *rq, bool live)
+{
+	return nvme_check_ready(ctrl, rq, live);
+}
+
+void ffi_nvme_start_request(struct request *rq)
+{
+	nvme_start_request(rq);
+}
+
+enum nvme_ctrl_state ffi_nvme_ctrl_state(struct nvme_ctrl *ctrl)
+{
+	return nvme_ctrl_state(ctrl);
+}
+
+bool ffi_nvme_ctrl_sgl_supported(struct nvme_ctrl *ctrl)
+{
+	return nvme_ctrl_sgl_supported(ctrl);
+}
+
+void ffi_nvme_get_ctrl(struct nvme_ctrl *ctrl)
+{
+	nvme_get_ctrl(ctrl);
+}
+
+void ffi_nvme_put_ctrl(struct nvme_ctrl *ctrl)
+{
+	nvme_put_ctrl(ctrl);
+}
+
+unsigned int ffi_nvmf_nr_io_queues(struct nvmf_ctrl_options *opts)
+{
+	return nvmf_nr_io_queues(opts);
+}
+
+void ffi_nvmf_complete_timed_out_request(struct request *rq)
+{
+	nvmf_complete_timed_out_request(rq);
+}
+
+unsigned long ffi_nvmf_get_virt_boundary(struct nvme_ctrl *ctrl, bool admin)
+{
+	return nvmf_get_virt_boundary(ctrl, admin);
+}
+
+const char *ffi_nvmf_ctrl_subsysnqn(struct nvme_ctrl *ctrl)
+{
+	return nvmf_ctrl_subsysnqn(ctrl);
+}

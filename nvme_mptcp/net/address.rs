@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! IPv4 and IPv6 socket addresses.
+
+use super::namespace::NetNamespace;
+use crate::ffi::bindings;
+use kernel::{
+    error::to_result,
+    fmt,
+    prelude::*,
+    str::{
+        BStr,
+        CStr, //
+    },
+};
+
+/// An address family, as `AF_UNSPEC` where either will do.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Family {
+    /// IPv4 or IPv6, whichever the text is.
+    #[cfg(host)]
+    Any,
+    /// `AF_INET`.
+    #[cfg(target)]
+    Ip4,
+    /// `AF_INET6`.
+    #[cfg(target)]
+    Ip6,
+}
+
+/// An IPv4 or IPv6 address with a port and, for a link-local address, a scope.
+#[derive(Clone, Copy)]
+pub(crate) struct Address(pub(super) bindings::__kernel_sockaddr_storage);
+
+impl Address {
+    /// An address of no family, to be filled in.
+    pub(super) fn unspecified() -> Self {
+        Self(pin_init::zeroed())
+    }
+
+    /// Parses a numeric address and port. A scope such as `%eth0` is looked up in `net`. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` when the text is not an address of this family, or the port is not a number.
+    pub(crate) fn parse(
+        net: &NetNamespace,
+        family: Family,
+        host: &CStr,
+        port: Option<&CStr>,
+    ) -> Result<Self> {
+        let mut address = Self::unspecified();
+        let family = match family {
+            #[cfg(host)]
+            Family::Any => bindings::AF_UNSPEC,
+            #[cfg(target)]
+            Family::Ip4 => bindings::AF_INET,
+            #[cfg(target)]
+            Family::Ip6 => bindings::AF_INET6,
+        };
+        // SAFETY: The namespace is alive, both strings are C strings (or null, which is allowed for the port), and the
+        // address is a `sockaddr_storage` of our own.
+        to_result(unsafe {
+            bindings::inet_pton_with_scope(
+                net.as_ptr(),
+                family as u16,
+                host.as_char_ptr(),
+                port.map_or(core::ptr::null(), CStr::as_char_ptr),
+                &mut address.0,
+            )
+        })?;
+        Ok(address)
+    }
+
+    /// `AF_INET` or `AF_INET6`.
+    pub(super) fn family(&self) -> c_int {
+        // SAFETY: The family is the first member of every kind of socket address.
+        let family = unsafe { self.0.__bindgen_anon_1.__bindgen_anon_1.ss_family };
+        c_int::from(family)
+    }
+
+    /// Writes the address as text, with its port if `port`, and returns the length. The buffer is C-string terminated.
+    pub(crate) fn format(&self, buf: &mut [u8], port: bool) -> usize {
+        let mut copy = self.0;
+        // SAFETY: The buffer has the length given, and the address is valid; `scnprintf()` never writes beyond.
+        let len = unsafe {
+            bindings::ffi_format_addr(buf.as_mut_ptr().cast(), buf.len(), &mut copy, port)
+        };
+        usize::try_from(len).unwrap_or(0)
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut buf = [0; 64];
+        let len = self.format(&mut buf, true);
+        let text = buf.get(..len).unwrap_or_default();
+        fmt::Display::fmt(BStr::from_bytes(text), f)
+    }
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The callbacks of a socket (`sk_data_ready`, `sk_write_space`, `sk_state_change`) as a safe trait.
+//!
+//! C header: [`include/net/sock.h`](srctree/include/net/sock.h)
+
+use super::mptcp::Socket;
+use crate::ffi::bindings;
+use core::marker::PhantomData;
+use kernel::sync::Arc;
+
+/// The state of a connection, as far as its owner cares.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum ConnectionState {
+    /// Data can flow.
+    Established,
+    /// Waiting for connections.
+    Listening,
+    /// We have closed it and wait for the peer (`TCP_FIN_WAIT2`, `TCP_LAST_ACK`, `TCP_CLOSING`).
+    Finishing,
+    /// One side has ended it, or it broke.
+    Closed,
+    /// None of these, such as connecting.
+    Other(u8),
+}
+
+impl ConnectionState {
+    fn from_raw(state: u8) -> Self {
+        match u32::from(state) {
+            bindings::TCP_ESTABLISHED => Self::Established,
+            bindings::TCP_LISTEN => Self::Listening,
+            bindings::TCP_FIN_WAIT2 | bindings::TCP_LAST_ACK | bindings::TCP_CLOSING => {
+                Self::Finishing
+            }
+            bindings::TCP_CLOSE | bindings::TCP_CLOSE_WAIT | bindings::TCP_FIN_WAIT1 => {
+                Self::Closed
+            }
+            _ => Self::Other(state),
+        }
+    }
+}
+
+/// What happens on a socket.
+///
+/// The methods are called in softirq context, or in process context with the socket lock held: they must not sleep and
+/// not call into the socket, only set flags and queue work.
+pub(crate) trait SocketEvents: Send + Sync + 'static {
+    /// Data (or, on a listener, a connection) has arrived.
+    fn data_ready(&self, state: ConnectionState);
+
+    /// There is room to send again.
+    fn write_space(&self);
+
+    /// The connection has changed its state.
+    fn state_change(&self, state: ConnectionState);
+}
+
+type Callback = Option<unsafe extern "C" fn(*mut bindings::sock)>;
+
+/// Callbacks that are installed on a socket, until this is dropped.
+///
+/// # Invariants
+///
+/// While this exists, `sk_user_data` of the socket's `struct sock` points to `*events`, and its three callbacks are
+/// those of `Adapter<T>`.
+pub(crate) struct Callbacks<T: SocketEvents> {
+    socket: Arc<Socket>,
+    _events: Arc<T>,
+    data_ready: Callback,
+    write_space: Callback,
+    state_change: Callback,
+}
+
+// SAFETY: The saved callbacks are plain function pointers; the rest is `Send`.
+unsafe impl<T: SocketEvents> Send for Callbacks<T> {}
+
+impl<T: SocketEvents> Callbacks<T> {
+    /// Installs `events` on `socket`. Process context, must not hold the socket's callback lock.
+    ///
+    /// Data that has arrived before is not reported; look for it after this returns.
+    pub(crate) fn install(socket: Arc<Socket>, events: Arc<T>) -> Self {
+        let sk = socket.sk();
+        // SAFETY: The `struct sock` lives as long as `socket`; its callback fields are changed under its callback lock.
+        let (data_ready, write_space, state_change) = unsafe {
+            bindings::ffi_sock_callback_lock(sk);
+            let old = ((*sk).sk_data_ready, (*sk).sk_write_space, (*sk).sk_state_change);
+            (*sk).sk_user_data = Arc::as_ptr(&events).cast_mut().cast();
+            (*sk).sk_data_ready = Some(Adapter::<T>::data_ready);
+            (*sk).sk_write_space = Some(Adapter::<T>::write_space);
+            (*sk).sk_state_change = Some(Adapter::<T>::state_change);
+            bindings::ffi_sock_callback_unlock(sk);
+            old
+        };
+        // INVARIANT: Just installed.
+        Self {
+            socket,
+            _events: events,
+            data_ready,
+            write_space,
+            state_change,
+        }
+    }
+}
+
+impl<T: SocketEvents> Drop for Callbacks<T> {
+    fn drop(&mut self) {
+        let sk = self.socket.sk();
+        // SAFETY: As in `install()`. When the lock has been taken no callback runs, and later ones are the old ones, so
+        // `events` is not used any more when it is dropped after this.
+        unsafe {
+            bindings::ffi_sock_callback_lock(sk);
+            (*sk).sk_user_data = core::ptr::null_mut();
+            (*sk).sk_data_ready = self.data_ready;
+            (*sk).sk_write_space = self.write_space;
+            (*sk).sk_state_change = self.state_change;
+            bindings::ffi_sock_callback_unlock(sk);
+        }
+    }
+}
+
+/// The C side of [`Callbacks`].
+struct Adapter<T>(PhantomData<T>);
+
+impl<T: SocketEvents> Adapter<T> {
+    /// Calls `f` with the events of `sk`, unless they have just been removed.
+    ///
+    /// # Safety
+    ///
+    /// `sk` must be a live `struct sock` whose `sk_user_data`, if not null, was set by `Callbacks::<T>::install()`.
+    unsafe fn with(sk: *mut bindings::sock, f: impl FnOnce(&T, ConnectionState)) {
+        // SAFETY: `sk` is live. The callback lock is held for reading until the end of this function, and
+        // `Callbacks::drop()` takes it for writing, so what is found here stays alive meanwhile.
+        unsafe {
+            let events = bindings::ffi_sock_read_user_data(sk).cast::<T>();
+            if let Some(events) = events.as_ref() {
+                f(events, ConnectionState::from_raw(bindings::ffi_sk_state(sk)));
+            }
+            bindings::ffi_sock_callback_read_unlock(sk);
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Called by the network stack only, on a socket that `Callbacks::<T>::install()` has set up; `sk` is live.
+    unsafe extern "C" fn data_ready(sk: *mut bindings::sock) {
+        // SAFETY: As this function demands.
+        unsafe { Self::with(sk, |events, state| events.data_ready(state)) };
+    }
+
+    /// # Safety
+    ///
+    /// As `data_ready()`.
+    unsafe extern "C" fn write_space(sk: *mut bindings::sock) {
+        // SAFETY: As this function demands.
+        unsafe {
+            Self::with(sk, |events, _| {
+                if bindings::ffi_sk_stream_is_writeable(sk) {
+                    bindings::ffi_sock_clear_nospace(sk);
+                    events.write_space();
+                }
+            });
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As `data_ready()`.
+    unsafe extern "C" fn state_change(sk: *mut bindings::sock) {
+        // SAFETY: As this function demands.
+        unsafe { Self::with(sk, |events, state| events.state_change(state)) };
+    }
+}

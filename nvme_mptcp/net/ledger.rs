@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How far did a partial send get? Pure logic, no kernel in it.
+//!
+//! A batch is a sequence of PDUs that goes out in one send, which may take any number of its bytes. A [`Ledger`] keeps
+//! one entry a PDU and, when the send has returned, tells the fate of each. It keeps its own lengths: once a PDU is out
+//! completely the request behind it may be answered, completed and recycled at any moment, so nobody may look at it.
+
+/// What a send did to one PDU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// All of it is out, and nothing of its request is left to send: do not touch the request.
+    Done,
+    /// All of it is out, and another PDU of the same request follows.
+    Next,
+    /// This many bytes of what the batch had of it are out; the rest must be the next thing sent.
+    Partial(u32),
+    /// Nothing of it is out.
+    Unsent,
+}
+
+/// One PDU, or a part of one, in a batch.
+#[derive(Clone, Copy)]
+struct Entry<T> {
+    item: T,
+    /// Bytes of it in the batch.
+    bytes: u32,
+    /// Bytes of the PDU that did not fit into the batch; not 0 in the last entry only.
+    left: u32,
+    /// Another PDU of the same request follows.
+    more: bool,
+}
+
+/// The PDUs of a batch, at most `N`, in the order in which they are sent.
+pub(crate) struct Ledger<T: Copy, const N: usize> {
+    entries: [Option<Entry<T>>; N],
+    used: usize,
+    bytes: usize,
+}
+
+impl<T: Copy, const N: usize> Ledger<T, N> {
+    /// An empty ledger.
+    pub(crate) const fn new() -> Self {
+        Self {
+            entries: [None; N],
+            used: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Whether no PDU is in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.used == 0
+    }
+
+    /// Whether no further PDU can be added: there is no room, or the last one is in only in part.
+    pub(crate) fn is_full(&self) -> bool {
+        self.used == N || self.last_left() != 0
+    }
+
+    /// Number of PDUs.
+    pub(crate) fn len(&self) -> usize {
+        self.used
+    }
+
+    fn last_left(&self) -> u32 {
+        self.used
+            .checked_sub(1)
+            .and_then(|last| self.entries.get(last))
+            .and_then(Option::as_ref)
+            .map_or(0, |entry| entry.left)
+    }
+
+    /// Adds a PDU of which `bytes` are in the batch and `left` are not. Returns false, and adds nothing, if it is full.
+    #[must_use]
+    pub(crate) fn push(&mut self, item: T, bytes: u32, left: u32, more: bool) -> bool {
+        if self.is_full() {
+            return false;
+        }
+        let Some(slot) = self.entries.get_mut(self.used) else {
+            return false;
+        };
+        *slot = Some(Entry {
+            item,
+            bytes,
+            left,
+            more,
+        });
+        self.used = self.used.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(bytes as usize);
+        true
+    }
+
+    /// Empties the ledger, telling each PDU's fate after `sent` bytes of the batch are out, **last PDU first**, which is
+    /// the order in which to put unsent ones back to the head of a list.
+    pub(crate) fn settle(&mut self, sent: usize, mut tell: impl FnMut(T, Fate)) {
+        let mut unsent = self.bytes.saturating_sub(sent);
+
+        for slot in self.entries.iter_mut().take(self.used).rev() {
+            let Some(entry) = slot.take() else {
+                continue;
+            };
+            let bytes = entry.bytes as usize;
+            let fate = if unsent == 0 {
+                match (entry.left, entry.more) {
+                    (0, false) => Fate::Done,
+                    (0, true) => Fate::Next,
+                    _ => Fate::Partial(entry.bytes),
+                }
+            } else if unsent >= bytes {
+                unsent = unsent.saturating_sub(bytes);
+                Fate::Unsent
+            } else {
+                // Less than `entry.bytes`, thus it fits.
+                let out = bytes.saturating_sub(unsent) as u32;
+                unsent = 0;
+                Fate::Partial(out)
+            };
+            tell(entry.item, fate);
+        }
+        self.used = 0;
+        self.bytes = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Settles a ledger of PDUs given as (bytes, left, more) and returns the fates in the order of sending.
+    fn fates(pdus: &[(u32, u32, bool)], sent: usize) -> Vec<Fate> {
+        let mut ledger = Ledger::<usize, 8>::new();
+        for (i, &(bytes, left, more)) in pdus.iter().enumerate() {
+            assert!(ledger.push(i, bytes, left, more));
+        }
+        let mut out = Vec::new();
+        ledger.settle(sent, |item, fate| out.push((item, fate)));
+        assert!(ledger.is_empty());
+        out.reverse();
+        assert!(out.iter().enumerate().all(|(i, (item, _))| i == *item));
+        out.into_iter().map(|(_, fate)| fate).collect()
+    }
+
+    #[test]
+    fn empty() {
+        assert_eq!(fates(&[], 0), []);
+    }
+
+    #[test]
+    fn nothing_sent() {
+        assert_eq!(fates(&[(72, 0, false), (10, 5, false)], 0), [Fate::Unsent; 2]);
+    }
+
+    #[test]
+    fn all_sent() {
+        let pdus = [(72, 0, false), (72, 0, true), (100, 28, false)];
+        assert_eq!(fates(&pdus, 244), [Fate::Done, Fate::Next, Fate::Partial(100)]);
+    }
+
+    #[test]
+    fn one_byte_short_and_one_over() {
+        let pdus = [(72, 0, false), (24, 0, true)];
+        assert_eq!(fates(&pdus, 71), [Fate::Partial(71), Fate::Unsent]);
+        assert_eq!(fates(&pdus, 72), [Fate::Done, Fate::Unsent]);
+        assert_eq!(fates(&pdus, 73), [Fate::Done, Fate::Partial(1)]);
+        assert_eq!(fates(&pdus, 95), [Fate::Done, Fate::Partial(23)]);
+        assert_eq!(fates(&pdus, 96), [Fate::Done, Fate::Next]);
+    }
+
+    #[test]
+    fn a_socket_that_says_too_much_is_not_believed() {
+        assert_eq!(fates(&[(72, 0, false)], 1000), [Fate::Done]);
+    }
+
+    #[test]
+    fn full_by_number_and_by_a_partial_pdu() {
+        let mut ledger = Ledger::<(), 2>::new();
+        assert!(ledger.push((), 1, 0, false));
+        assert!(ledger.push((), 1, 0, false));
+        assert!(ledger.is_full());
+        assert!(!ledger.push((), 1, 0, false));
+        assert_eq!(ledger.len(), 2);
+
+        let mut ledger = Ledger::<(), 2>::new();
+        assert!(ledger.push((), 1, 1, false));
+        assert!(ledger.is_full());
+        assert!(!ledger.push((), 1, 0, false));
+    }
+
+    /// Every number of bytes for every split of small batches: the fates must add up to exactly what was sent.
+    #[test]
+    fn every_split_adds_up() {
+        for a in 1..6u32 {
+            for b in 1..6u32 {
+                for c in 1..6u32 {
+                    for left in 0..2u32 {
+                        for sent in 0..=(a + b + c) {
+                            let pdus = [(a, 0, false), (b, 0, true), (c, left, false)];
+                            check(&pdus, sent as usize);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The same for random batches of realistic sizes.
+    #[test]
+    fn random_splits_add_up() {
+        let mut seed = 0x1234_5678_9abc_def1_u64;
+        let mut random = move |below: u64| {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            seed % below
+        };
+        for _ in 0..20_000 {
+            let n = 1 + random(8) as usize;
+            let mut pdus = Vec::new();
+            for i in 0..n {
+                let left = if i + 1 == n { random(3) as u32 * 4096 } else { 0 };
+                pdus.push((1 + random(200_000) as u32, left, random(2) == 1));
+            }
+            let total: u64 = pdus.iter().map(|p| u64::from(p.0)).sum();
+            check(&pdus, random(total + 1) as usize);
+        }
+    }
+
+    fn check(pdus: &[(u32, u32, bool)], sent: usize) {
+        let fates = fates(pdus, sent);
+        let mut total = 0;
+        let mut broken = false;
+        for (&(bytes, left, more), fate) in pdus.iter().zip(&fates) {
+            match *fate {
+                Fate::Done => assert!(left == 0 && !more),
+                Fate::Next => assert!(left == 0 && more),
+                Fate::Partial(n) => assert!(n >= 1 && (n < bytes || left > 0)),
+                Fate::Unsent => {}
+            }
+            // After the first PDU that is not out completely nothing is out.
+            assert!(!broken || *fate == Fate::Unsent);
+            broken |= !matches!(fate, Fate::Done | Fate::Next);
+            total += match *fate {
+                Fate::Done | Fate::Next => bytes as usize,
+                Fate::Partial(n) => n as usize,
+                Fate::Unsent => 0,
+            };
+        }
+        assert_eq!(total, sent);
+    }
+}

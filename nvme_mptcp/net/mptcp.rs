@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Kernel MPTCP sockets.
+//!
+//! An MPTCP socket is not a `tcp_sock`, so none of the kernel's `tcp_sock_set_*()` may be used on it: every option goes
+//! through the socket's own `setsockopt`, which hands it on to the subflows. Options set before connecting reach the
+//! subflows that the path manager adds later.
+//!
+//! C headers: [`include/linux/net.h`](srctree/include/linux/net.h),
+//! [`include/net/mptcp.h`](srctree/include/net/mptcp.h); RFC 8684.
+
+use super::{
+    address::Address,
+    gather::Vector,
+    namespace::NetNamespace, //
+};
+use crate::ffi::bindings;
+use core::{
+    mem::size_of,
+    ptr::NonNull, //
+};
+use kernel::{
+    error::to_result,
+    prelude::*, //
+};
+
+/// What the kernel tells about a connection (`struct mptcp_info`).
+#[derive(Clone, Copy)]
+pub(crate) struct Info {
+    /// The connection runs over one plain TCP path, because the peer or something in between does not speak MPTCP.
+    pub(crate) fallback: bool,
+    /// Number of subflows, the first one included.
+    pub(crate) subflows: u8,
+}
+
+/// A kernel socket, created as an MPTCP one or accepted from an MPTCP listener.
+///
+/// # Invariants
+///
+/// `sock` is a live socket with a `struct sock`, owned by this object and released by its drop. The `sock` holds a
+/// reference on its network namespace.
+pub(crate) struct Socket {
+    sock: NonNull<bindings::socket>,
+}
+
+// SAFETY: Socket operations lock the socket themselves and may be called from any thread.
+unsafe impl Send for Socket {}
+// SAFETY: As above.
+unsafe impl Sync for Socket {}
+
+impl Socket {
+    /// Creates an MPTCP socket for addresses of the family of `address` in `net`.
+    ///
+    /// It is set up for storage traffic: it may use memory reserves and never waits for reclaim. May sleep.
+    pub(crate) fn new(net: &NetNamespace, address: &Address) -> Result<Self> {
+        let mut raw = core::ptr::null_mut();
+        // SAFETY: The namespace is alive, and `raw` is a valid place for the result.
+        to_result(unsafe {
+            bindings::sock_create_kern(
+                net.as_ptr(),
+                address.family(),
+                bindings::sock_type_SOCK_STREAM as c_int,
+                bindings::IPPROTO_MPTCP as c_int,
+                &mut raw,
+            )
+        })?;
+        let sock = NonNull::new(raw).ok_or(EINVAL)?;
+        // SAFETY: The socket is new, so nothing else uses it; a socket of sock_create_kern() has no reference on its
+        // namespace, and gets one here, because TCP state may outlive the socket.
+        unsafe { bindings::sk_net_refcnt_upgrade((*sock.as_ptr()).sk.cast()) };
+        // SAFETY: The socket is live.
+        unsafe { bindings::ffi_sock_storage_prepare(sock.as_ptr()) };
+        // INVARIANT: Created above.
+        Ok(Self { sock })
+    }
+
+    /// The raw socket, valid as long as `self`.
+    pub(crate) fn as_ptr(&self) -> *mut bindings::socket {
+        self.sock.as_ptr()
+    }
+
+    /// The raw `struct sock`, valid as long as `self`.
+    pub(super) fn sk(&self) -> *mut bindings::sock {
+        // SAFETY: The socket is live by the type invariant.
+        unsafe { (*self.as_ptr()).sk.cast() }
+    }
+
+    /// Sets an integer socket option. May sleep.
+    fn set_option(&self, level: u32, name: u32, value: c_int) -> Result {
+        // SAFETY: The socket is live by the type invariant.
+        to_result(unsafe {
+            bindings::ffi_setsockopt_int(self.as_ptr(), level as c_int, name as c_int, value)
+        })
+    }
+
+    /// Sends small segments at once (`TCP_NODELAY`): a command that waits for an acknowledgement is a slow command.
+    pub(crate) fn set_nodelay(&self) -> Result {
+        self.set_option(bindings::IPPROTO_TCP as u32, bindings::TCP_NODELAY, 1)
+    }
+
+    /// Drops what has not been sent when the socket is closed, so that no stale data leaves later (`SO_LINGER` 0).
+    pub(crate) fn set_no_linger(&self) {
+        // SAFETY: The socket is live; this sets flags of the `struct sock` under its lock.
+        unsafe { bindings::sock_no_linger(self.sk()) };
+    }
+
+    /// Sets the priority of the packets of all subflows (`SO_PRIORITY`).
+    pub(crate) fn set_priority(&self, priority: c_int) -> Result {
+        self.set_option(bindings::SOL_SOCKET, bindings::SO_PRIORITY, priority)
+    }
+
+    /// Sets the type of service of the packets of all subflows.
+    pub(crate) fn set_tos(&self, address: &Address, tos: u8) -> Result {
+        if address.family() == bindings::AF_INET6 as c_int {
+            self.set_option(bindings::SOL_IPV6, bindings::IPV6_TCLASS, c_int::from(tos))
+        } else {
+            self.set_option(bindings::SOL_IP, bindings::IP_TOS, c_int::from(tos))
+        }
+    }
+
+    /// Lets a listener bind to an address that old connections still use (`SO_REUSEADDR`).
+    #[cfg(target)]
+    pub(crate) fn set_reuse_address(&self) -> Result {
+        self.set_option(bindings::SOL_SOCKET, bindings::SO_REUSEADDR, 1)
+    }
+
+    /// Binds the first subflow to a network interface (`SO_BINDTODEVICE`).
+    #[cfg(host)]
+    pub(crate) fn bind_to_interface(&self, name: &CStr) -> Result {
+        // SAFETY: The socket is live, and `name` has the length given.
+        to_result(unsafe {
+            bindings::ffi_setsockopt_str(
+                self.as_ptr(),
+                bindings::SOL_SOCKET as c_int,
+                bindings::SO_BINDTODEVICE as c_int,
+                name.as_char_ptr(),
+                name.count_bytes() as u32,
+            )
+        })
+    }
+
+    /// Binds to a local address. May sleep.
+    pub(crate) fn bind(&self, address: &Address) -> Result {
+        let mut copy = address.0;
+        // SAFETY: The socket is live, the address is valid and has the length given.
+        to_result(unsafe {
+            bindings::kernel_bind(
+                self.as_ptr(),
+                (&raw mut copy).cast(),
+                size_of::<bindings::__kernel_sockaddr_storage>() as c_int,
+            )
+        })
+    }
+
+    /// Bounds how long a blocking receive and a blocking send or connect wait, in jiffies.
+    pub(crate) fn set_timeouts(&self, receive: c_long, send: c_long) {
+        // SAFETY: The socket is live.
+        unsafe { bindings::ffi_sk_set_timeouts(self.as_ptr(), receive, send) };
+    }
+
+    /// Connects, and waits for it as long as the send timeout says.
+    ///
+    /// # Errors
+    ///
+    /// `ETIMEDOUT` when nobody answered, else what the network says, such as `ECONNREFUSED`.
+    #[cfg(host)]
+    pub(crate) fn connect(&self, address: &Address) -> Result {
+        let mut copy = address.0;
+        // SAFETY: The socket is live, the address is valid and has the length given.
+        let ret = to_result(unsafe {
+            bindings::kernel_connect(
+                self.as_ptr(),
+                (&raw mut copy).cast(),
+                size_of::<bindings::__kernel_sockaddr_storage>() as c_int,
+                0,
+            )
+        });
+        match ret {
+            // A blocking connect whose time is up says that it goes on.
+            Err(e) if e == EINPROGRESS => Err(ETIMEDOUT),
+            other => other,
+        }
+    }
+
+    /// Tells lockdep that this socket's lock is not that of a socket of user space.
+    pub(crate) fn reclassify(&self) {
+        // SAFETY: The socket is live, and its owner, our caller, does not hold its lock.
+        unsafe { bindings::ffi_sock_reclassify(self.as_ptr()) };
+    }
+
+    /// Starts listening. MPTCP listeners accept plain TCP peers too.
+    #[cfg(target)]
+    pub(crate) fn listen(&self, backlog: c_int) -> Result {
+        // SAFETY: The socket is live.
+        to_result(unsafe { bindings::kernel_listen(self.as_ptr(), backlog) })
+    }
+
+    /// Takes the next connection of a listener, or `None` when nobody waits. May sleep, does not wait.
+    ///
+    /// The accepted socket is an MPTCP one, or a TCP one if that is what the peer speaks.
+    #[cfg(target)]
+    pub(crate) fn accept(&self) -> Result<Option<Self>> {
+        let mut raw = core::ptr::null_mut();
+        // SAFETY: The listener is live, and `raw` is a valid place for the result.
+        let ret = to_result(unsafe {
+            bindings::kernel_accept(self.as_ptr(), &mut raw, bindings::O_NONBLOCK as c_int)
+        });
+        match ret {
+            Err(e) if e == EAGAIN => return Ok(None),
+            other => other?,
+        }
+        let sock = NonNull::new(raw).ok_or(EINVAL)?;
+        // SAFETY: The socket is live and ours alone.
+        unsafe { bindings::ffi_sock_storage_prepare(sock.as_ptr()) };
+        // INVARIANT: kernel_accept() hands the new socket to its caller. It inherits the listener's reference counting
+        // of the namespace.
+        Ok(Some(Self { sock }))
+    }
+
+    /// The local address. May sleep.
+    pub(crate) fn local_address(&self) -> Result<Address> {
+        let mut address = Address::unspecified();
+        // SAFETY: The socket is live, and the address has room for every kind of socket address.
+        let len =
+            unsafe { bindings::kernel_getsockname(self.as_ptr(), (&raw mut address.0).cast()) };
+        to_result(len)?;
+        Ok(address)
+    }
+
+    /// The peer's address. May sleep.
+    #[cfg(target)]
+    pub(crate) fn peer_address(&self) -> Result<Address> {
+        let mut address = Address::unspecified();
+        // SAFETY: As in `local_address()`.
+        let len =
+            unsafe { bindings::kernel_getpeername(self.as_ptr(), (&raw mut address.0).cast()) };
+        to_result(len)?;
+        Ok(address)
+    }
+
+    /// Ends the connection in both directions; its callbacks see the change of state. May sleep.
+    pub(crate) fn shutdown(&self) {
+        // The only failure is a connection that is gone already.
+        // SAFETY: The socket is live.
+        let _ = unsafe {
+            bindings::kernel_sock_shutdown(
+                self.as_ptr(),
+                bindings::sock_shutdown_cmd_SHUT_RDWR,
+            )
+        };
+    }
+
+    /// Whether there is room to send. Any context.
+    pub(crate) fn is_writeable(&self) -> bool {
+        // SAFETY: The socket is live.
+        unsafe { bindings::ffi_sk_stream_is_writeable(self.sk()) }
+    }
+
+    /// The CPU that the last packet came in on. Any context.
+    #[cfg(target)]
+    pub(crate) fn incoming_cpu(&self) -> c_int {
+        // SAFETY: The socket is live.
+        unsafe { bindings::ffi_sk_incoming_cpu(self.as_ptr()) }
+    }
+
+    /// Sends a vector without waiting, in one go.
+    ///
+    /// `more` says that more follows at once, so that the last segment may wait to be filled. Returns how many bytes
+    /// were taken, 0 if there is no room. The data is copied: nothing of it is used after the return. May sleep for the
+    /// socket lock.
+    pub(crate) fn send(&self, vector: &mut Vector, more: bool) -> Result<usize> {
+        let flags = bindings::MSG_DONTWAIT
+            | bindings::MSG_NOSIGNAL
+            | if more {
+                bindings::MSG_MORE
+            } else {
+                bindings::MSG_EOR
+            };
+        let (bvecs, segments, bytes) = vector.as_raw();
+        // SAFETY: The socket is live, and the vector holds `segments` valid segments of `bytes` bytes in all.
+        let ret = unsafe {
+            bindings::ffi_sock_send_bvec(self.as_ptr(), bvecs, segments, bytes, flags as c_int)
+        };
+        match to_result(ret) {
+            Ok(()) => Ok(usize::try_from(ret)?),
+            Err(e) if e == EAGAIN => Ok(0),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Polls the network device for packets of this socket while there are none. May sleep.
+    #[cfg(host)]
+    pub(crate) fn busy_poll(&self) {
+        // SAFETY: The socket is live.
+        unsafe { bindings::ffi_sk_busy_loop(self.as_ptr()) };
+    }
+
+    /// What the kernel tells about the connection, or `None` for a plain TCP socket. May sleep.
+    pub(crate) fn info(&self) -> Option<Info> {
+        // SAFETY: The socket is live.
+        if !unsafe { bindings::ffi_sock_is_mptcp(self.as_ptr()) } {
+            return None;
+        }
+        let mut info: bindings::mptcp_info = pin_init::zeroed();
+        // SAFETY: The `sock` is an MPTCP one, thus the first member of a `struct mptcp_sock`.
+        unsafe { bindings::mptcp_diag_fill_info(self.sk().cast(), &mut info) };
+        let fallback = info.mptcpi_flags & bindings::MPTCP_INFO_FLAG_FALLBACK as u32 != 0;
+        Some(Info {
+            fallback,
+            subflows: if fallback { 1 } else { info.mptcpi_subflows_total },
+        })
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        // Closing may allocate; reclaim that does I/O could wait for the very device that is being torn down.
+        // SAFETY: Plain saving and restoring of a task flag.
+        let flags = unsafe { bindings::ffi_memalloc_noio_save() };
+        // SAFETY: The socket is live and owned by this object, whose last use this is.
+        unsafe { bindings::sock_release(self.as_ptr()) };
+        // SAFETY: `flags` is what the matching save returned.
+        unsafe { bindings::ffi_memalloc_noio_restore(flags) };
+    }
+}
