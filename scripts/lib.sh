@@ -11,6 +11,8 @@
 # old result is never used for a new recipe.
 
 export LC_ALL=C.UTF-8
+# depmod, mkfs and their like are not in every user's path.
+PATH+=:/usr/sbin:/sbin
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 PROG=$(basename "$0")
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/nvme-mptcp
@@ -77,13 +79,13 @@ remove_tree() {
 }
 
 # publish NAME SECONDS WHAT FUNCTION [ARG...]: makes $CACHE/NAME if it does not exist.
-# FUNCTION gets ARGs and runs with $WORK set to an empty directory, and puts
-# the result at $WORK/out, a file or a directory. Runs FUNCTION in a subshell with -e.
+# FUNCTION gets ARGs, has $WORK set to an empty directory, and puts the result at
+# $WORK/out, a file or a directory. It runs in a subshell, and any failing command ends it.
 #
 # The lock is inherited by every child, so what a killed run left running keeps it
 # until it ends: two builders never meet, and what the lock covers is ours to remove.
 publish() {
-	local name=$1 seconds=$2 what=$3 lock work old log=$CACHE/log/${1//\//_} start=$SECONDS
+	local name=$1 seconds=$2 what=$3 WORK lock old log=$CACHE/log/${1//\//_} start=$SECONDS
 	shift 3
 	[[ ! -e $CACHE/$name ]] || return 0
 	mkdir -p "$(dirname "$CACHE/$name")"
@@ -98,27 +100,27 @@ publish() {
 			say "removing what an interrupted run left: $old"
 			remove_tree "$old"
 		done
-		work=$(mktemp -d "$CACHE/tmp/${name//\//_}.XXXXXX")
-		chmod 755 "$work"
-		say "$what (once; usually takes $seconds s)"
+		WORK=$(mktemp -d "$CACHE/tmp/${name//\//_}.XXXXXX")
+		chmod 755 "$WORK"
+		((seconds < 3)) || say "$what (once; usually takes $seconds s)"
 		# Not "( ... ) || die": bash ignores -e in what stands before ||.
 		local status=0
 		set +e
 		(
-			set -e
-			WORK=$work # shellcheck disable=SC2030
+			set -eE
+			trap 'echo "failed with status $?, line $LINENO: $BASH_COMMAND"' ERR
 			"$@"
 		) >"$log" 2>&1 </dev/null
 		status=$?
 		set -e
 		if ((status)); then
 			tail -n 40 "$log" >&2
-			remove_tree "$work"
+			remove_tree "$WORK"
 			die "$what: failed (status $status); the whole log: $log"
 		fi
-		mv -T "$work/out" "$CACHE/$name"
-		remove_tree "$work"
-		say "$what: done in $((SECONDS - start)) s"
+		mv -T "$WORK/out" "$CACHE/$name"
+		remove_tree "$WORK"
+		((seconds < 3)) || say "$what: done in $((SECONDS - start)) s"
 	fi
 	exec {lock}>&-
 }
