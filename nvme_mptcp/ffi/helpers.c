@@ -170,6 +170,11 @@ int ffi_format_addr(char *buf, size_t len, struct sockaddr_storage *addr,
 	return scnprintf(buf, len, "%pISc", addr);
 }
 
+char *ffi_kstrdup(const char *s)
+{
+	return kstrdup(s, GFP_KERNEL);
+}
+
 unsigned int ffi_memalloc_noreclaim_save(void)
 {
 	return memalloc_noreclaim_save();

@@ -41,7 +41,8 @@ void ffi_log_addr(const char *what, struct sockaddr_storage *addr);
 int ffi_format_addr(char *buf, size_t len, struct sockaddr_storage *addr,
 		    bool port);
 
-/* Memory scopes. */
+/* Memory. */
+char *ffi_kstrdup(const char *s);
 unsigned int ffi_memalloc_noreclaim_save(void);
 void ffi_memalloc_noreclaim_restore(unsigned int flags);
 unsigned int ffi_memalloc_noio_save(void);

@@ -71,6 +71,11 @@ void host_engine_exit(void)
 	destroy_workqueue(nvme_tcp_wq);
 }
 
+int host_engine_so_priority(void)
+{
+	return READ_ONCE(so_priority);
+}
+
 /* Controllers. */
 
 static void engine_error_work(struct work_struct *work)
@@ -110,9 +115,7 @@ static void engine_io_work(struct work_struct *work)
 	engine->ops->io_work(engine->owner, nvme_tcp_queue_id(queue));
 }
 
-struct nvme_ctrl *host_engine_alloc(void *owner,
-				    const struct host_engine_ops *ops,
-				    struct nvmf_ctrl_options *opts)
+struct nvme_ctrl *host_engine_alloc(struct nvmf_ctrl_options *opts)
 {
 	struct host_engine *engine;
 	struct nvme_ctrl *ctrl;
@@ -138,8 +141,6 @@ struct nvme_ctrl *host_engine_alloc(void *owner,
 		mutex_init(&queue->pf_cache_lock);
 		INIT_WORK(&queue->io_work, engine_io_work);
 	}
-	engine->ops = ops;
-	engine->owner = owner;
 	ctrl->opts = opts;
 	ctrl->sqsize = opts->queue_size - 1;
 	ctrl->kato = opts->kato;
@@ -147,6 +148,15 @@ struct nvme_ctrl *host_engine_alloc(void *owner,
 	INIT_DELAYED_WORK(&engine->tcp.connect_work, engine_connect_work);
 	INIT_WORK(&ctrl->reset_work, engine_reset_work);
 	return ctrl;
+}
+
+void host_engine_set_owner(struct nvme_ctrl *ctrl, void *owner,
+			   const struct host_engine_ops *ops)
+{
+	struct host_engine *engine = to_engine(ctrl);
+
+	engine->owner = owner;
+	engine->ops = ops;
 }
 
 void host_engine_free(struct nvme_ctrl *ctrl)
@@ -195,6 +205,12 @@ void host_engine_schedule_connect(struct nvme_ctrl *ctrl, unsigned long delay)
 void host_engine_stop_work(struct nvme_ctrl *ctrl)
 {
 	nvme_tcp_stop_ctrl(ctrl);
+}
+
+void host_engine_clear_reconnects(struct nvme_ctrl *ctrl)
+{
+	atomic_long_add(ctrl->nr_reconnects, &ctrl->acc_reconnects);
+	ctrl->nr_reconnects = 0;
 }
 
 int host_engine_alloc_async(struct nvme_ctrl *ctrl)
@@ -533,9 +549,11 @@ void host_engine_advance(struct nvme_tcp_request *req, u32 bytes)
 	req->offset += bytes;
 }
 
-void host_engine_next_pdu(struct nvme_tcp_request *req)
+void host_engine_next_pdu(struct nvme_tcp_queue *queue,
+			  struct nvme_tcp_request *req)
 {
 	nvme_tcp_setup_h2c_data_pdu(req);
+	llist_add(&req->lentry, &queue->req_list);
 }
 
 void host_engine_fail(struct nvme_tcp_request *req)

@@ -40,14 +40,16 @@ struct host_engine_pdu {
 /* Module wide. */
 int host_engine_init(void);
 void host_engine_exit(void);
+int host_engine_so_priority(void);	/* atomic */
 
 /*
- * Controllers. The nvme_ctrl is part of the engine's controller; @owner is handed to every callback. @opts stays the
- * caller's until host_engine_free(), which does not free it.
+ * Controllers. The nvme_ctrl is part of the engine's controller. @owner, to be
+ * set before anything else is done with it, is handed to every callback. @opts
+ * stays the caller's until host_engine_free(), which does not free it.
  */
-struct nvme_ctrl *host_engine_alloc(void *owner,
-				    const struct host_engine_ops *ops,
-				    struct nvmf_ctrl_options *opts);
+struct nvme_ctrl *host_engine_alloc(struct nvmf_ctrl_options *opts);
+void host_engine_set_owner(struct nvme_ctrl *ctrl, void *owner,
+			   const struct host_engine_ops *ops);
 void host_engine_free(struct nvme_ctrl *ctrl);
 void *host_engine_owner(struct nvme_ctrl *ctrl);
 struct blk_mq_tag_set *host_engine_tag_set(struct nvme_ctrl *ctrl);
@@ -59,6 +61,7 @@ unsigned int host_engine_request_size(void);
 void host_engine_error_recovery(struct nvme_ctrl *ctrl);
 void host_engine_schedule_connect(struct nvme_ctrl *ctrl, unsigned long delay);
 void host_engine_stop_work(struct nvme_ctrl *ctrl);
+void host_engine_clear_reconnects(struct nvme_ctrl *ctrl);
 
 /* The asynchronous event request of the admin queue; submit builds its PDU and queues it. */
 int host_engine_alloc_async(struct nvme_ctrl *ctrl);
@@ -115,8 +118,12 @@ int host_engine_describe(struct nvme_tcp_request *req, struct bio_vec *bv,
 			 struct host_engine_pdu *pdu);
 /* @bytes more of the current PDU have been sent, and at least one has not. */
 void host_engine_advance(struct nvme_tcp_request *req, u32 bytes);
-/* The current PDU is out and another one of the same request follows. */
-void host_engine_next_pdu(struct nvme_tcp_request *req);
+/*
+ * The current PDU is out and another one of the same request follows: build it,
+ * and queue it behind the others.
+ */
+void host_engine_next_pdu(struct nvme_tcp_queue *queue,
+			  struct nvme_tcp_request *req);
 /* The request cannot be sent: complete it with a host path error. */
 void host_engine_fail(struct nvme_tcp_request *req);
 

@@ -1,27 +1,62 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! NVMe over MPTCP host.
+//! NVMe over MPTCP: the host transport.
+//!
+//! `nvme connect -t mptcp` makes a controller whose every queue is one kernel MPTCP connection,
+//! which spreads over all NICs. On the wire it is NVMe/TCP.
+//!
+//! Flow runs one way: the modules of this directory use `nvme` (the nvme core, fabrics, the PDU
+//! engine), `net` (sockets), `block` (blk-mq) and `work`; those use `ffi`, the border with C.
 
 use kernel::prelude::*;
 
+mod controller;
+mod dispatch;
+mod options;
+mod queue;
+mod recovery;
+mod registry;
+mod send;
+mod setup;
+mod transport;
+
+#[path = "../block/mod.rs"]
+mod block;
 #[path = "../ffi/mod.rs"]
 mod ffi;
 #[path = "../net/mod.rs"]
 mod net;
+#[path = "../nvme/mod.rs"]
+mod nvme;
+#[path = "../work/mod.rs"]
+mod work;
 
 module! {
     type: Host,
     name: "nvme_mptcp",
-    authors: ["nvme-mptcp developers"],
+    authors: ["The nvme-mptcp developers"],
     description: "NVMe over MPTCP host transport",
     license: "GPL",
     alias: ["nvme-mptcp"],
 }
 
-struct Host;
+/// The module. Its fields are dropped in this order: no new controllers, then none at all, then
+/// nobody uses the engine any more.
+#[pin_data]
+struct Host {
+    #[pin]
+    transport: nvme::fabrics::Registration<transport::Mptcp>,
+    controllers: registry::Registry,
+    engine: nvme::engine::EngineModule,
+}
 
-impl kernel::Module for Host {
-    fn init(_module: &'static ThisModule) -> Result<Self> {
-        Ok(Host)
+impl kernel::InPlaceModule for Host {
+    fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            engine: nvme::engine::EngineModule::new()?,
+            controllers: registry::Registry::new(),
+            // Last, because users may connect from then on.
+            transport <- nvme::fabrics::Registration::new(),
+        })
     }
 }

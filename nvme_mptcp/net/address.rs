@@ -32,6 +32,11 @@ pub(crate) enum Family {
 #[derive(Clone, Copy)]
 pub(crate) struct Address(pub(super) bindings::__kernel_sockaddr_storage);
 
+// SAFETY: Plain bytes; the pointer in the union is for alignment only.
+unsafe impl Send for Address {}
+// SAFETY: As above.
+unsafe impl Sync for Address {}
+
 impl Address {
     /// An address of no family, to be filled in.
     pub(super) fn unspecified() -> Self {
@@ -79,6 +84,12 @@ impl Address {
         c_int::from(family)
     }
 
+    /// The address without the port, for messages.
+    #[cfg(host)]
+    pub(crate) fn host(&self) -> Host<'_> {
+        Host(self)
+    }
+
     /// Writes the address as text, with its port if `port`, and returns the length. The buffer is C-string terminated.
     pub(crate) fn format(&self, buf: &mut [u8], port: bool) -> usize {
         let mut copy = self.0;
@@ -88,13 +99,28 @@ impl Address {
         };
         usize::try_from(len).unwrap_or(0)
     }
+
+    fn display(&self, f: &mut fmt::Formatter<'_>, port: bool) -> fmt::Result {
+        let mut buf = [0; 64];
+        let len = self.format(&mut buf, port);
+        let text = buf.get(..len).unwrap_or_default();
+        fmt::Display::fmt(BStr::from_bytes(text), f)
+    }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut buf = [0; 64];
-        let len = self.format(&mut buf, true);
-        let text = buf.get(..len).unwrap_or_default();
-        fmt::Display::fmt(BStr::from_bytes(text), f)
+        self.display(f, true)
+    }
+}
+
+/// An address that is shown without its port.
+#[cfg(host)]
+pub(crate) struct Host<'a>(&'a Address);
+
+#[cfg(host)]
+impl fmt::Display for Host<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.display(f, false)
     }
 }

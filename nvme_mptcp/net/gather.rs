@@ -40,14 +40,14 @@ pub(crate) struct Room {
 }
 
 impl Vector {
-    /// An empty vector.
-    pub(crate) fn new() -> Self {
+    /// An empty vector, made in place because of its size.
+    pub(crate) fn init() -> impl Init<Self> {
         // INVARIANT: Nothing is used.
-        Self {
-            segments: pin_init::zeroed(),
+        init!(Self {
+            segments <- pin_init::init_zeroed(),
             used: 0,
             bytes: 0,
-        }
+        })
     }
 
     /// Forgets the segments.

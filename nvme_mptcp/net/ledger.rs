@@ -58,9 +58,9 @@ impl<T: Copy, const N: usize> Ledger<T, N> {
         self.used == N || self.last_left() != 0
     }
 
-    /// Number of PDUs.
-    pub(crate) fn len(&self) -> usize {
-        self.used
+    /// Bytes of the batch.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     fn last_left(&self) -> u32 {
@@ -179,7 +179,7 @@ mod tests {
         assert!(ledger.push((), 1, 0, false));
         assert!(ledger.is_full());
         assert!(!ledger.push((), 1, 0, false));
-        assert_eq!(ledger.len(), 2);
+        assert_eq!(ledger.bytes(), 2);
 
         let mut ledger = Ledger::<(), 2>::new();
         assert!(ledger.push((), 1, 1, false));

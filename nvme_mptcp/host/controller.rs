@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The controller: what it owns, and what the nvme core calls in it.
+//!
+//! # Ownership
+//!
+//! A controller is owned by the reference count of its `nvme_ctrl` and dropped with the last
+//! reference. It owns its queues for all of its life; connections come and go in them. It owns its
+//! options from when the connect has succeeded.
+
+use super::{
+    options::Endpoints,
+    queue::{
+        ConnectionParams,
+        Queue, //
+    },
+    registry,
+};
+use crate::{
+    nvme::{
+        ctrl::NvmeCtrl,
+        engine::{
+            self,
+            Engine, //
+        },
+        fabrics::{
+            ConnectOptions,
+            Opts, //
+        },
+        ops::Controller,
+    },
+};
+use core::{
+    fmt::Write,
+    ops::Deref, //
+};
+use kernel::{
+    c_str,
+    prelude::*,
+    str::Formatter,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc, //
+    },
+};
+
+/// An NVMe over MPTCP controller.
+pub(crate) struct MptcpCtrl {
+    /// The admin queue, then the I/O queues: as many as were asked for, whatever is granted.
+    queues: KVec<Arc<Queue>>,
+    endpoints: Endpoints,
+    /// The warning about a peer without MPTCP has been given.
+    fallback_told: Atomic<bool>,
+    /// Before the options, which it uses.
+    engine: Engine,
+    opts: ConnectOptions,
+}
+
+impl MptcpCtrl {
+    /// A controller without connections.
+    pub(crate) fn new(opts: ConnectOptions, endpoints: Endpoints) -> Result<Pin<KBox<Self>>> {
+        let engine = opts.engine()?;
+        let mut queues = KVec::new();
+        let mut qid = 0;
+        while let Some(queue) = engine.queue(qid) {
+            queues.push(Queue::new(qid, queue)?, GFP_KERNEL)?;
+            qid = qid.checked_add(1).ok_or(EINVAL)?;
+        }
+        Ok(KBox::pin(
+            Self {
+                queues,
+                endpoints,
+                fallback_told: Atomic::new(false),
+                engine,
+                opts,
+            },
+            GFP_KERNEL,
+        )?)
+    }
+
+    /// The queue `qid`, 0 for the admin queue.
+    pub(crate) fn queue(&self, qid: usize) -> Option<&Arc<Queue>> {
+        self.queues.get(qid)
+    }
+
+    /// The I/O queues from the number `first` to below `end`.
+    pub(crate) fn io_queues(&self, first: u32, end: u32) -> &[Arc<Queue>] {
+        let first = (first as usize).max(1);
+        let end = (end as usize).min(self.queues.len());
+        self.queues.get(first..end).unwrap_or_default()
+    }
+
+    /// All I/O queues in use.
+    pub(crate) fn all_io_queues(&self) -> &[Arc<Queue>] {
+        self.io_queues(1, self.queue_count())
+    }
+
+    /// Where it connects from and to.
+    pub(crate) fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
+    }
+
+    /// What each of its connections is made with.
+    pub(crate) fn connection_params(&self) -> ConnectionParams<'_> {
+        ConnectionParams {
+            endpoints: &self.endpoints,
+            interface: self.opts.host_iface(),
+            tos: if self.opts.has(Opts::TOS) {
+                self.opts.tos()
+            } else {
+                None
+            },
+            priority: engine::so_priority(),
+        }
+    }
+
+    /// Says once if a connection runs over plain TCP, thus over one path.
+    pub(crate) fn report_fallback(&self, queue: &Queue) {
+        if queue.info().is_some_and(|info| !info.fallback) {
+            return;
+        }
+        if !self.fallback_told.xchg(true, Relaxed) {
+            dev_warn!(
+                self.device(),
+                "{} does not speak MPTCP (or something on the way removes it): one path only\n",
+                self.endpoints.target
+            );
+        }
+    }
+}
+
+impl Deref for MptcpCtrl {
+    type Target = NvmeCtrl;
+
+    fn deref(&self) -> &NvmeCtrl {
+        &self.engine
+    }
+}
+
+impl Controller for MptcpCtrl {
+    const NAME: &'static CStr = c_str!("mptcp");
+
+    fn submit_async_event(&self) {
+        self.submit_async();
+    }
+
+    fn delete(&self) {
+        self.tear_down(true);
+        registry::remove(self);
+    }
+
+    fn stop(&self) {
+        self.stop_recovery();
+    }
+
+    fn local_address(&self, buf: &mut [u8], len: usize) -> usize {
+        let Some(address) = self
+            .queue(0)
+            .filter(|queue| queue.is_live())
+            .and_then(|queue| queue.local_address())
+        else {
+            return len;
+        };
+        // The line ends with a newline, which moves to the new end.
+        let start = len.saturating_sub(1);
+        let separator = if len > 0 { "," } else { "" };
+        let Some(rest) = buf.get_mut(start..) else {
+            return len;
+        };
+        let mut out = Formatter::new(rest);
+        let host = address.host();
+        if out
+            .write_fmt(fmt!("{separator}src_addr={host}\n"))
+            .is_err()
+        {
+            return len;
+        }
+        start.saturating_add(out.bytes_written())
+    }
+
+    fn io_work(&self, qid: usize) {
+        if let Some(queue) = self.queue(qid) {
+            queue.io_work();
+        }
+    }
+
+    fn error_work(&self) {
+        self.recover();
+    }
+
+    fn connect_work(&self) {
+        self.reconnect();
+    }
+
+    fn reset_work(&self) {
+        self.reset();
+    }
+
+    fn options(&self) -> &ConnectOptions {
+        &self.opts
+    }
+}

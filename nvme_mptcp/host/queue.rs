@@ -1,0 +1,430 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! One queue: an MPTCP connection, the engine's receive state machine, and the sender.
+//!
+//! # Life
+//!
+//! `Allocated` -> `Connected` (socket up, ICReq/ICResp done) -> `Running` (callbacks installed; live
+//! once the Connect command has succeeded) -> `Stopped` (no callback, no work any more) ->
+//! `Allocated`. Every transition consumes the state before it, and with it what that owned.
+//!
+//! # Locks
+//!
+//! `state` is taken first, then `sender` or `receiver` (never both), then the socket's own lock.
+//! `sender` is only tried where waiting could invert this: in softirq-like paths nothing is taken.
+
+use super::send::{
+    Sender,
+    Sent, //
+};
+use crate::{
+    net::{
+        address::Address,
+        callbacks::{
+            Callbacks,
+            ConnectionState,
+            SocketEvents, //
+        },
+        mptcp::{
+            Info,
+            Socket, //
+        },
+    },
+    nvme::{
+        ctrl::{
+            NvmeCtrl,
+            Status, //
+        },
+        engine::{
+            self,
+            EngineQueue,
+            Receiver, //
+        },
+    },
+    work::{
+        msecs_to_jiffies,
+        this_cpu,
+        Deadline, //
+    },
+};
+use kernel::{
+    prelude::*,
+    sync::{
+        atomic::{
+            Acquire,
+            Atomic,
+            Relaxed,
+            Release, //
+        },
+        new_mutex,
+        Arc,
+        Mutex, //
+    },
+};
+
+/// How long a connect may take. `nvme-tcp` sends the SYN twice, after one second and after two more;
+/// MPTCP sockets have no such option, so the time is bounded instead.
+const CONNECT_TIMEOUT_MS: u32 = 3_000;
+
+/// How long the target may take to answer the ICReq.
+const ICRESP_TIMEOUT_MS: u32 = 10_000;
+
+/// How long the queue's work may keep a CPU before others get their turn.
+const WORK_BUDGET_MS: u32 = 1;
+
+/// What a connection is made of, beyond the endpoints.
+pub(crate) struct ConnectionParams<'a> {
+    pub(crate) endpoints: &'a super::options::Endpoints,
+    pub(crate) interface: Option<&'a CStr>,
+    pub(crate) tos: Option<u8>,
+    pub(crate) priority: c_int,
+}
+
+/// The connection of a queue, by what has been done with it.
+enum State {
+    /// There is none.
+    Allocated,
+    /// The handshake is done.
+    Connected(Receiver),
+    /// Data flows, and the queue's work runs. The receiver is where the work finds it.
+    Running {
+        socket: Arc<Socket>,
+        /// Uninstalled by its drop.
+        callbacks: Callbacks<Queue>,
+    },
+    /// Ended, but requests that were sent on it may still wait to be cancelled.
+    Stopped(Receiver),
+}
+
+impl State {
+    fn socket(&self) -> Option<&Arc<Socket>> {
+        match self {
+            Self::Allocated => None,
+            Self::Connected(receiver) | Self::Stopped(receiver) => Some(receiver.socket()),
+            Self::Running { socket, .. } => Some(socket),
+        }
+    }
+}
+
+/// One queue of a controller.
+#[pin_data]
+pub(crate) struct Queue {
+    id: u16,
+    engine: EngineQueue,
+    /// Commands may be sent: the Connect command has succeeded.
+    live: Atomic<bool>,
+    /// Somebody polls, so arriving data needs no work.
+    polling: Atomic<bool>,
+    #[pin]
+    state: Mutex<State>,
+    #[pin]
+    sender: Mutex<Sender>,
+    /// Held while receiving.
+    #[pin]
+    receiver: Mutex<Option<Receiver>>,
+}
+
+impl Queue {
+    /// The queue `id` without a connection.
+    pub(crate) fn new(id: u16, engine: EngineQueue) -> Result<Arc<Self>> {
+        let sender = Sender::new()?;
+        Arc::pin_init(
+            pin_init!(Self {
+                id,
+                engine,
+                live: Atomic::new(false),
+                polling: Atomic::new(false),
+                state <- new_mutex!(State::Allocated, "nvme_mptcp_queue"),
+                sender <- new_mutex!(sender, "nvme_mptcp_send"),
+                receiver <- new_mutex!(None, "nvme_mptcp_receive"),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// The controller.
+    pub(crate) fn ctrl(&self) -> &NvmeCtrl {
+        self.engine.ctrl()
+    }
+
+    /// Whether commands may be sent. Any context.
+    pub(crate) fn is_live(&self) -> bool {
+        self.live.load(Acquire)
+    }
+
+    /// `Allocated` -> `Connected`: connects, and shakes hands.
+    ///
+    /// # Errors
+    ///
+    /// Each with a message; the queue is `Allocated` then.
+    pub(crate) fn connect(&self, params: &ConnectionParams<'_>) -> Result {
+        let mut state = self.state.lock();
+        *state = State::Connected(self.open(params)?);
+        Ok(())
+    }
+
+    fn open(&self, params: &ConnectionParams<'_>) -> Result<Receiver> {
+        let target = &params.endpoints.target;
+        let explain = |what: &'static str| {
+            move |e: &Error| {
+                dev_err!(
+                    self.ctrl().device(),
+                    "queue {}: {} {}: error {}\n",
+                    self.id,
+                    what,
+                    target,
+                    e.to_errno()
+                );
+            }
+        };
+
+        let socket = Socket::new(&params.endpoints.net, target)
+            .inspect_err(explain("cannot create an MPTCP socket for"))?;
+        Self::configure(&socket, target, params)
+            .inspect_err(explain("cannot set up the socket for"))?;
+        if let Some(local) = &params.endpoints.local {
+            socket
+                .bind(local)
+                .inspect_err(explain("cannot bind the socket for"))?;
+        }
+        socket.set_timeouts(
+            msecs_to_jiffies(ICRESP_TIMEOUT_MS) as c_long,
+            msecs_to_jiffies(CONNECT_TIMEOUT_MS) as c_long,
+        );
+        socket
+            .connect(target)
+            .inspect_err(explain("cannot connect to"))?;
+        socket.reclassify();
+
+        let socket = Arc::new(socket, GFP_KERNEL)?;
+        self.engine
+            .connect(socket)
+            .inspect_err(explain("no NVMe/TCP handshake with"))
+    }
+
+    fn configure(socket: &Socket, target: &Address, params: &ConnectionParams<'_>) -> Result {
+        socket.set_nodelay()?;
+        socket.set_no_linger();
+        if params.priority > 0 {
+            socket.set_priority(params.priority)?;
+        }
+        if let Some(tos) = params.tos {
+            socket.set_tos(target, tos)?;
+        }
+        if let Some(name) = params.interface {
+            socket.bind_to_interface(name)?;
+        }
+        Ok(())
+    }
+
+    /// `Connected` -> `Running`, and then live, by the Connect command of this queue.
+    pub(crate) fn start(self: &Arc<Self>) -> Result<(), Status> {
+        {
+            let mut state = self.state.lock();
+            let mut receiver = match core::mem::replace(&mut *state, State::Allocated) {
+                State::Connected(receiver) => receiver,
+                other => {
+                    *state = other;
+                    return Err(ENOTCONN.into());
+                }
+            };
+            let socket = receiver.socket().clone();
+            receiver.start();
+            *self.receiver.lock() = Some(receiver);
+            self.sender.lock().set_socket(Some(socket.clone()));
+            if self.id != 0 {
+                self.engine.assign_cpu();
+            }
+            *state = State::Running {
+                callbacks: Callbacks::install(socket.clone(), self.clone()),
+                socket,
+            };
+        }
+
+        let connected = if self.id == 0 {
+            self.ctrl().connect_admin_queue()
+        } else {
+            self.ctrl().connect_io_queue(self.id)
+        };
+        match connected {
+            Ok(()) => {
+                self.live.store(true, Release);
+                Ok(())
+            }
+            Err(status) => {
+                self.stop();
+                dev_err!(
+                    self.ctrl().device(),
+                    "queue {}: Connect command failed: {}\n",
+                    self.id,
+                    status.raw()
+                );
+                Err(status)
+            }
+        }
+    }
+
+    /// `Running` -> `Stopped`: when this returns nothing is sent or received any more.
+    ///
+    /// Does nothing in another state. MPTCP has copied what was sent, so no request's pages can be
+    /// in flight after this, whatever the subflows still transmit.
+    pub(crate) fn stop(&self) {
+        let mut state = self.state.lock();
+        self.engine.release_cpu();
+        self.live.store(false, Release);
+        match core::mem::replace(&mut *state, State::Allocated) {
+            State::Running { socket, callbacks } => {
+                socket.shutdown();
+                drop(callbacks);
+                self.engine.stop_work();
+                self.sender.lock().set_socket(None);
+                if let Some(receiver) = self.receiver.lock().take() {
+                    *state = State::Stopped(receiver);
+                }
+            }
+            other => *state = other,
+        }
+    }
+
+    /// `Connected` or `Stopped` -> `Allocated`: closes the socket. Does nothing if there is none.
+    pub(crate) fn release(&self) {
+        let mut state = self.state.lock();
+        if !matches!(*state, State::Running { .. }) {
+            *state = State::Allocated;
+        }
+    }
+
+    /// What the kernel tells about the connection, if there is one.
+    pub(crate) fn info(&self) -> Option<Info> {
+        self.state.lock().socket()?.info()
+    }
+
+    /// The local address of the connection, if there is one.
+    pub(crate) fn local_address(&self) -> Option<Address> {
+        self.state.lock().socket()?.local_address().ok()
+    }
+
+    /// Queues a started request; sends at once if nothing else is waiting and this is the queue's
+    /// CPU, so that a lone command waits for no work item.
+    ///
+    /// If more requests follow it only queues: the last one, or `commit()`, sends them all in one.
+    pub(crate) fn submit(&self, rq: crate::block::Request<'_>, last: bool) {
+        let idle = !self.engine.pending();
+        self.engine.push(rq);
+        if !last {
+            return;
+        }
+        if idle && self.engine.runs_on(this_cpu()) {
+            if let Some(mut sender) = self.sender.try_lock() {
+                while matches!(self.send(&mut sender), Ok(Sent::All)) {}
+            }
+        }
+        self.commit();
+    }
+
+    /// Has what waits sent, by the queue's work. Any context.
+    pub(crate) fn commit(&self) {
+        if self.engine.pending() {
+            self.engine.kick();
+        }
+    }
+
+    fn send(&self, sender: &mut Sender) -> Result<Sent> {
+        sender.send_batch(&self.engine).inspect_err(|e| {
+            dev_err!(
+                self.ctrl().device(),
+                "queue {}: send failed: {}\n",
+                self.id,
+                e.to_errno()
+            );
+            self.ctrl().error_recovery();
+        })
+    }
+
+    /// Receives what is there. Returns the bytes taken and the requests completed.
+    fn receive(receiver: &mut Option<Receiver>) -> Result<(usize, u32)> {
+        receiver.as_mut().map_or(Ok((0, 0)), Receiver::receive)
+    }
+
+    /// The queue's work: sends and receives in turns, within a budget of time.
+    pub(crate) fn io_work(&self) {
+        let deadline = Deadline::in_ms(WORK_BUDGET_MS);
+
+        loop {
+            let mut busy = false;
+            let mut room = false;
+
+            // If somebody else is sending they take care of what waits.
+            if let Some(mut sender) = self.sender.try_lock() {
+                match self.send(&mut sender) {
+                    Ok(sent) => busy = sent == Sent::All,
+                    Err(_) => return,
+                }
+                room = sender.has_room();
+            }
+            match Self::receive(&mut self.receiver.lock()) {
+                Ok((bytes, _)) => busy |= bytes > 0,
+                Err(_) => return,
+            }
+            busy |= room && self.engine.pending();
+
+            if !busy || !self.engine.receives() {
+                return;
+            }
+            if deadline.passed() {
+                break;
+            }
+        }
+        self.engine.kick();
+    }
+
+    /// Looks for completions instead of waiting for them; returns how many.
+    pub(crate) fn poll(&self) -> Result<u32> {
+        if !self.is_live() {
+            return Ok(0);
+        }
+        // Whoever holds it is receiving.
+        let Some(mut receiver) = self.receiver.try_lock() else {
+            return Ok(0);
+        };
+        self.polling.store(true, Relaxed);
+        if let Some(receiver) = &*receiver {
+            receiver.socket().busy_poll();
+        }
+        let received = Self::receive(&mut receiver);
+        self.polling.store(false, Relaxed);
+        received.map(|(_, completed)| completed)
+    }
+}
+
+impl SocketEvents for Queue {
+    fn data_ready(&self, _state: ConnectionState) {
+        if self.engine.receives() && !self.polling.load(Relaxed) {
+            self.engine.kick();
+        }
+    }
+
+    fn write_space(&self) {
+        self.engine.kick();
+    }
+
+    fn state_change(&self, state: ConnectionState) {
+        match state {
+            ConnectionState::Closed | ConnectionState::Finishing => self.ctrl().error_recovery(),
+            ConnectionState::Established | ConnectionState::Listening => {}
+            ConnectionState::Other(raw) => dev_info!(
+                self.ctrl().device(),
+                "queue {}: socket state {}\n",
+                self.id,
+                raw
+            ),
+        }
+    }
+}
+
+/// The timeout of a request that is completed at once: stops the queue first, so that nothing uses
+/// the request any more.
+pub(crate) fn complete_timed_out(queue: &Queue, rq: crate::block::Request<'_>) {
+    queue.stop();
+    engine::complete_timed_out(rq);
+}

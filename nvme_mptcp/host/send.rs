@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The gather send of the host: as many queued PDUs as fit, in one send.
+//!
+//! An MPTCP socket copies what it sends, and locks itself and pushes to its subflows at every call.
+//! So the unit of sending is a batch, not a page: command PDUs with their in-capsule data, and
+//! H2CData PDUs with theirs, digests included.
+//!
+//! What did not go out is put back to the head of the send list in its old order, so the rest of a
+//! PDU that was cut is always what is sent next. A request whose PDUs are all out is not looked at
+//! any more: its response may already have completed it.
+
+use crate::{
+    net::{
+        gather::Vector,
+        ledger::{
+            Fate,
+            Ledger, //
+        },
+        mptcp::Socket,
+    },
+    nvme::engine::{
+        EngineQueue,
+        SendRequest, //
+    },
+    work::NoReclaim,
+};
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+
+/// PDUs of a batch. More than this many small commands rarely wait at a time, and the ledger of
+/// 64 is one and a half KiB.
+const PDUS: usize = 64;
+
+/// What the send lock of a queue protects.
+pub(crate) struct Sender {
+    /// The connection, from when it is up until the queue is freed.
+    socket: Option<Arc<Socket>>,
+    batch: KBox<Batch>,
+}
+
+/// The memory of one batch, so that no send allocates.
+#[pin_data]
+struct Batch {
+    vector: Vector,
+    ledger: Ledger<SendRequest, PDUS>,
+}
+
+/// What came of an attempt to send.
+#[derive(PartialEq)]
+pub(crate) enum Sent {
+    /// Nothing was waiting.
+    Nothing,
+    /// All of a batch is out; there may be more.
+    All,
+    /// The socket has no room for more; it will tell when it has.
+    NoRoom,
+}
+
+impl Sender {
+    /// A sender without a connection.
+    pub(crate) fn new() -> Result<Self> {
+        Ok(Self {
+            socket: None,
+            batch: KBox::init(
+                init!(Batch {
+                    vector <- Vector::init(),
+                    ledger: Ledger::new(),
+                }),
+                GFP_KERNEL,
+            )?,
+        })
+    }
+
+    /// Sets the connection to send on, or takes it away.
+    pub(crate) fn set_socket(&mut self, socket: Option<Arc<Socket>>) {
+        self.socket = socket;
+    }
+
+    /// Whether the connection takes more data now.
+    pub(crate) fn has_room(&self) -> bool {
+        self.socket.as_ref().is_some_and(|s| s.is_writeable())
+    }
+
+    /// Sends one batch. Sleeps for the socket lock only.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is broken, or the peer asked for data that is not there. The requests of
+    /// the batch have been failed then.
+    pub(crate) fn send_batch(&mut self, queue: &EngineQueue) -> Result<Sent> {
+        let Some(socket) = &self.socket else {
+            return Ok(Sent::Nothing);
+        };
+        let Batch { vector, ledger } = &mut *self.batch;
+
+        let described = Self::fill(queue, vector, ledger);
+        if ledger.is_empty() {
+            return described.map(|()| Sent::Nothing);
+        }
+        let sent = described.and_then(|()| {
+            // Writing back dirty memory may depend on this send.
+            let _scope = NoReclaim::enter();
+            socket.send(vector, queue.pending())
+        });
+        vector.clear();
+
+        let all = ledger.bytes();
+        ledger.settle(*sent.as_ref().unwrap_or(&0), |req, fate| match fate {
+            Fate::Done => {}
+            Fate::Next => queue.requeue_next_pdu(req),
+            _ if sent.is_err() => req.fail(),
+            Fate::Partial(bytes) => {
+                req.advance(bytes);
+                queue.put_back(req);
+            }
+            Fate::Unsent => queue.put_back(req),
+        });
+        sent.map(|bytes| {
+            if bytes == all {
+                Sent::All
+            } else {
+                Sent::NoRoom
+            }
+        })
+    }
+
+    /// Describes waiting PDUs until the batch is full.
+    ///
+    /// # Errors
+    ///
+    /// When a request cannot be described. It has been failed then, and the batch must not be sent,
+    /// because the connection is going down.
+    fn fill(
+        queue: &EngineQueue,
+        vector: &mut Vector,
+        ledger: &mut Ledger<SendRequest, PDUS>,
+    ) -> Result {
+        while !ledger.is_full() {
+            let Some(req) = queue.pop() else {
+                break;
+            };
+            match req.describe(vector) {
+                Ok(pdu) if pdu.bytes == 0 => {
+                    queue.put_back(req);
+                    break;
+                }
+                Ok(pdu) => {
+                    // There was room, and nobody else pushes.
+                    if !ledger.push(req, pdu.bytes, pdu.left, pdu.more) {
+                        req.fail();
+                        return Err(EINVAL);
+                    }
+                }
+                Err(e) => {
+                    req.fail();
+                    return Err(e);
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The transport `mptcp` of nvme-fabrics: how a connect makes a controller.
+
+use super::{
+    controller::MptcpCtrl,
+    options,
+    registry, //
+};
+use crate::nvme::{
+    ctrl::{
+        CtrlRef,
+        State,
+        Status, //
+    },
+    fabrics::{
+        ConnectOptions,
+        FabricsDevice,
+        Opts,
+        Transport, //
+    },
+    ops::Controller,
+};
+use kernel::{
+    c_str,
+    prelude::*, //
+};
+
+/// `nvme connect -t mptcp`.
+pub(crate) struct Mptcp;
+
+impl Transport for Mptcp {
+    const NAME: &'static CStr = c_str!("mptcp");
+    const REQUIRED: Opts = options::REQUIRED;
+    const ALLOWED: Opts = options::ALLOWED;
+    type Controller = MptcpCtrl;
+
+    fn create(dev: &FabricsDevice, mut opts: ConnectOptions) -> Result<CtrlRef<MptcpCtrl>> {
+        let endpoints = options::check(&mut opts)?;
+        let ctrl = CtrlRef::new(MptcpCtrl::new(opts, endpoints)?, dev)?;
+
+        registry::insert(&ctrl)?;
+        match connect(&ctrl) {
+            Ok(()) => Ok(ctrl),
+            Err(status) => {
+                registry::remove(&ctrl);
+                Err(status.into_error())
+            }
+        }
+    }
+}
+
+/// Brings a new controller up; undoes all of it if that fails.
+fn connect(ctrl: &MptcpCtrl) -> Result<(), Status> {
+    ctrl.add()?;
+    let up = if ctrl.change_state(State::Connecting) {
+        ctrl.set_up(true)
+    } else {
+        Err(EINTR.into())
+    };
+    if let Err(status) = up {
+        ctrl.uninit();
+        return Err(status);
+    }
+    dev_info!(
+        ctrl.device(),
+        "new ctrl: NQN \"{}\", addr {}, hostnqn: {}\n",
+        ctrl.subsystem_nqn().to_str().unwrap_or("?"),
+        ctrl.endpoints().target,
+        ctrl.options().host_nqn().to_str().unwrap_or("?")
+    );
+    Ok(())
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the kernel crate lacks for work items and their surroundings: time budgets and the memory
+//! allocation scopes of work that memory reclaim may depend on.
+
+use crate::ffi::bindings;
+use kernel::ffi::c_ulong;
+
+/// The point in time at which a work item should let others run.
+pub(crate) struct Deadline(c_ulong);
+
+
+impl Deadline {
+    /// This many milliseconds from now.
+    pub(crate) fn in_ms(ms: u32) -> Self {
+        // SAFETY: Plain arithmetic.
+        let (now, delta) = unsafe { (bindings::ffi_jiffies(), bindings::ffi_msecs_to_jiffies(ms)) };
+        Self(now.wrapping_add(delta))
+    }
+
+    /// Whether it has passed.
+    pub(crate) fn passed(&self) -> bool {
+        // SAFETY: Reads a counter.
+        let now = unsafe { bindings::ffi_jiffies() };
+        // As `time_after()`: jiffies wrap around.
+        (self.0.wrapping_sub(now) as isize) < 0
+    }
+}
+
+/// A number of milliseconds in jiffies.
+pub(crate) fn msecs_to_jiffies(ms: u32) -> c_ulong {
+    // SAFETY: Plain arithmetic.
+    unsafe { bindings::ffi_msecs_to_jiffies(ms) }
+}
+
+/// The CPU we are on; a hint only, the task may move at any time.
+pub(crate) fn this_cpu() -> u32 {
+    // SAFETY: Reads a per-CPU number.
+    unsafe { bindings::ffi_this_cpu() }
+}
+
+/// While this exists the current task's allocations may use the memory reserves and do not reclaim.
+///
+/// For sending: write-back of dirty pages may be waiting for exactly this send, so it must neither
+/// wait for memory nor be refused the last of it.
+#[must_use = "the scope ends when this is dropped"]
+pub(crate) struct NoReclaim(u32);
+
+impl NoReclaim {
+    /// Enters the scope.
+    pub(crate) fn enter() -> Self {
+        // SAFETY: Sets a flag of the current task.
+        Self(unsafe { bindings::ffi_memalloc_noreclaim_save() })
+    }
+}
+
+impl Drop for NoReclaim {
+    fn drop(&mut self) {
+        // SAFETY: Restores what `enter()` saved. Guards nest, since they live in one task's scopes.
+        unsafe { bindings::ffi_memalloc_noreclaim_restore(self.0) };
+    }
+}
