@@ -187,8 +187,13 @@ impl<T: Operations> OperationsVTable<T> {
         bd: *const bindings::blk_mq_queue_data,
     ) -> bindings::blk_status_t {
         // SAFETY: As this function demands.
-        let (hctx, rq, last) =
-            unsafe { (HwQueue::from_raw(hctx), Request::from_raw((*bd).rq), (*bd).last) };
+        let (hctx, rq, last) = unsafe {
+            (
+                HwQueue::from_raw(hctx),
+                Request::from_raw((*bd).rq),
+                (*bd).last,
+            )
+        };
         T::queue_rq(hctx, rq, last).0
     }
 
@@ -272,8 +277,12 @@ impl<T: Operations> OperationsVTable<T> {
     /// `set` is a live tag set that belongs to a `T::Owner`.
     unsafe extern "C" fn map_queues(set: *mut bindings::blk_mq_tag_set) {
         // SAFETY: As this function demands.
-        let (owner, set) =
-            unsafe { (T::Owner::from_driver_data((*set).driver_data), TagSet::from_raw(set)) };
+        let (owner, set) = unsafe {
+            (
+                T::Owner::from_driver_data((*set).driver_data),
+                TagSet::from_raw(set),
+            )
+        };
         T::map_queues(owner, &set);
     }
 

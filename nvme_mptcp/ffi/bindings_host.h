@@ -15,4 +15,5 @@
 #include "host_engine.h"
 
 /* Macros that bindgen cannot evaluate; the prefix is removed from the generated names. */
-const __u32 RUST_CONST_HELPER_MPTCP_INFO_FLAG_FALLBACK = MPTCP_INFO_FLAG_FALLBACK;
+const __u32 RUST_CONST_HELPER_MPTCP_INFO_FLAG_FALLBACK =
+	MPTCP_INFO_FLAG_FALLBACK;

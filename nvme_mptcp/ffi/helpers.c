@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* See helpers.h. Included by the engine of each side, so that each module has its own copy. */
+/*
+ * See helpers.h. Included by the engine of each side, so that each module has
+ * its own copy.
+ */
 
 #include <linux/netdevice.h>
 #include <linux/nsproxy.h>
@@ -34,8 +37,9 @@ void ffi_dev_put(struct net_device *dev)
 }
 
 /*
- * SOL_SOCKET goes through the socket's own setsockopt when it is an MPTCP socket, which hands the option on to the
- * subflows; a plain TCP socket's own setsockopt does not know that level (-ENOPROTOOPT).
+ * SOL_SOCKET goes through the socket's own setsockopt when it is an MPTCP
+ * socket, which hands the option on to the subflows; a plain TCP socket's own
+ * setsockopt does not know that level (-ENOPROTOOPT).
  */
 int ffi_setsockopt_str(struct socket *sock, int level, int name,
 		       const char *value, unsigned int len)
@@ -54,8 +58,9 @@ int ffi_setsockopt_int(struct socket *sock, int level, int name, int value)
 }
 
 /*
- * A socket that carries storage may be needed to write back dirty pages, so it may use the memory reserves, must not wait
- * for reclaim, and must not use the page fragment of a task that is itself in the middle of an allocation.
+ * A socket that carries storage may be needed to write back dirty pages, so it
+ * may use the memory reserves, must not wait for reclaim, and must not use the
+ * page fragment of a task that is itself in the middle of an allocation.
  */
 void ffi_sock_storage_prepare(struct socket *sock)
 {
@@ -67,8 +72,9 @@ void ffi_sock_storage_prepare(struct socket *sock)
 }
 
 /*
- * lockdep would otherwise mix up sockets of user space, whose lock is taken under mmap_lock and file system locks, with
- * ours, whose lock is taken while writing back for those same file systems.
+ * lockdep would otherwise mix up sockets of user space, whose lock is taken
+ * under mmap_lock and file system locks, with ours, whose lock is taken while
+ * writing back for those same file systems.
  */
 void ffi_sock_reclassify(struct socket *sock)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Macros and static inlines of the kernel that bindgen cannot see, as real functions. Both modules have them: helpers.c is
- * compiled into the engine of each side.
+ * Macros and static inlines of the kernel that bindgen cannot see, as real
+ * functions. Both modules have them: helpers.c is compiled into the engine of
+ * each side.
  */
 #ifndef NVME_MPTCP_HELPERS_H
 #define NVME_MPTCP_HELPERS_H

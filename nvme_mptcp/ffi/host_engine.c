@@ -2,9 +2,10 @@
 /*
  * The PDU engine of the host. See host_engine.h for what it promises.
  *
- * This file includes the running kernel's nvme/host/tcp.c, so wire format, receive state machine and their fixes come
- * from there. What follows the include is the narrow interface to it; where a new kernel release changes tcp.c, this is
- * the file to look at.
+ * This file includes the running kernel's nvme/host/tcp.c, so wire format,
+ * receive state machine and their fixes come from there. What follows the
+ * include is the narrow interface to it; where a new kernel release changes
+ * tcp.c, this is the file to look at.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -13,7 +14,10 @@
 #include "fabrics.h"
 #include "host_engine.h"
 
-/* The module's identity is Rust's (host/main.rs); so_priority and wq_unbound stay as tcp.c declares them. */
+/*
+ * The module's identity is Rust's (host/main.rs); so_priority and wq_unbound
+ * stay as tcp.c declares them.
+ */
 #undef module_init
 #undef module_exit
 #undef MODULE_LICENSE
@@ -26,8 +30,9 @@
 #define MODULE_ALIAS(text)
 
 /*
- * There is no kTLS on an MPTCP socket, so tcp.c is compiled as on a kernel without NVMe/TLS. This comes after the headers
- * whose struct layouts depend on it.
+ * There is no kTLS on an MPTCP socket, so tcp.c is compiled as on a kernel
+ * without NVMe/TLS. This comes after the headers whose struct layouts depend on
+ * it.
  */
 #undef CONFIG_NVME_TCP_TLS
 
@@ -229,7 +234,10 @@ void host_engine_free_async(struct nvme_ctrl *ctrl)
 	tcp->async_req.pdu = NULL;
 }
 
-/* tcp.c queues it for io_work, because engine_queue_init() keeps tcp.c's own sender out of the way. */
+/*
+ * tcp.c queues it for io_work, because engine_queue_init() keeps tcp.c's own
+ * sender out of the way.
+ */
 void host_engine_submit_async(struct nvme_ctrl *ctrl)
 {
 	nvme_tcp_submit_async_event(ctrl);
@@ -258,8 +266,9 @@ int host_engine_queue_init(struct nvme_tcp_queue *queue)
 	queue->data_digest = ctrl->opts->data_digest;
 	queue->flags = 0;
 	/*
-	 * tcp.c sends from the submitter's context when nothing else is being sent. Sending is Rust's here, so to tcp.c this
-	 * queue always is in the middle of a request.
+	 * tcp.c sends from the submitter's context when nothing else is being
+	 * sent. Sending is Rust's here, so to tcp.c this queue always is in the
+	 * middle of a request.
 	 */
 	queue->request = &queue->ctrl->async_req;
 	queue->pdu = kmalloc(sizeof(struct nvme_tcp_rsp_pdu) +
@@ -396,13 +405,18 @@ void host_engine_put_back(struct nvme_tcp_queue *queue,
 }
 
 /*
- * What tcp.c's send states mean here: CMD_PDU and H2C_PDU are set by tcp.c when it has built that PDU, and mean that its
- * digests are still to be computed. The other two are ours: digests done. req->offset counts the bytes of the PDU sent.
+ * What tcp.c's send states mean here: CMD_PDU and H2C_PDU are set by tcp.c when
+ * it has built that PDU, and mean that its digests are still to be computed.
+ * The other two are ours: digests done. req->offset counts the bytes of the PDU
+ * sent.
  */
 #define ENGINE_CMD_READY	NVME_TCP_SEND_DATA
 #define ENGINE_H2C_READY	NVME_TCP_SEND_DDGST
 
-/* Calls @fn(bvec, arg) for the request's data from @start, @len bytes long, until it returns false. */
+/*
+ * Calls @fn(bvec, arg) for the request's data from @start, @len bytes long,
+ * until it returns false.
+ */
 static void engine_for_each_bvec(struct request *rq, u32 start, u32 len,
 				 bool (*fn)(struct bio_vec *bv, void *arg),
 				 void *arg)
@@ -438,14 +452,20 @@ static bool engine_digest_bvec(struct bio_vec *bv, void *crc)
 	return true;
 }
 
-/* First time that the current PDU is looked at: check its bounds, compute its digests. */
+/*
+ * First time that the current PDU is looked at: check its bounds, compute its
+ * digests.
+ */
 static int engine_prepare(struct nvme_tcp_request *req)
 {
 	struct nvme_tcp_queue *queue = req->queue;
 	bool h2c = req->state == NVME_TCP_SEND_H2C_PDU;
 	u32 start = h2c ? req->h2cdata_offset : 0;
 
-	/* What an R2T asks for is the peer's word; tcp.c has checked its length only. */
+	/*
+	 * What an R2T asks for is the peer's word; tcp.c has checked its length
+	 * only.
+	 */
 	if (start > req->data_len || req->pdu_len > req->data_len - start)
 		return -EPROTO;
 
@@ -462,7 +482,10 @@ static int engine_prepare(struct nvme_tcp_request *req)
 				     req->pdu_len, engine_digest_bvec, &crc);
 		req->ddgst = nvme_tcp_ddgst_final(crc);
 	}
-	/* From here on an R2T for this part is one too many (tcp.c compares with data_sent). */
+	/*
+	 * From here on an R2T for this part is one too many (tcp.c compares
+	 * with data_sent).
+	 */
 	if (req->pdu_len)
 		req->data_sent = start + req->pdu_len;
 	req->state = h2c ? ENGINE_H2C_READY : ENGINE_CMD_READY;
@@ -530,8 +553,8 @@ int host_engine_describe(struct nvme_tcp_request *req, struct bio_vec *bv,
 	}
 	if (skip < head + data)
 		engine_for_each_bvec(blk_mq_rq_from_pdu(req),
-				     (h2c ? req->h2cdata_offset : 0) + skip - head,
-				     head + data - skip, engine_append, &vec);
+				     (h2c ? req->h2cdata_offset : 0) + skip -
+				     head, head + data - skip, engine_append, &vec);
 	/* The digest can only follow when all data before it is in. */
 	if (tail && pdu->left - pdu->bytes <= tail) {
 		u32 sent = tail - (pdu->left - pdu->bytes);

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The PDU engine of the host: what Rust uses of the running kernel's nvme/host/tcp.c.
+ * The PDU engine of the host: what Rust uses of the running kernel's
+ * nvme/host/tcp.c.
  *
- * The engine knows the wire format: it builds command and H2CData PDUs with their SGLs and digests, does the
- * ICReq/ICResp handshake and runs the receive state machine. It does not create, connect or close sockets, does not send
- * (but for the handshake), and decides nothing about the life of a controller. Its structs are opaque to the caller.
+ * The engine knows the wire format: it builds command and H2CData PDUs with
+ * their SGLs and digests, does the ICReq/ICResp handshake and runs the receive
+ * state machine. It does not create, connect or close sockets, does not send
+ * (but for the handshake), and decides nothing about the life of a controller.
+ * Its structs are opaque to the caller.
  *
  * Unless said otherwise a function may sleep.
  */
@@ -57,13 +60,19 @@ struct blk_mq_tag_set *host_engine_admin_tag_set(struct nvme_ctrl *ctrl);
 u32 *host_engine_io_queues(struct nvme_ctrl *ctrl);
 unsigned int host_engine_request_size(void);
 
-/* Starts error recovery unless it runs already or the controller is not live. Any context. */
+/*
+ * Starts error recovery unless it runs already or the controller is not live.
+ * Any context.
+ */
 void host_engine_error_recovery(struct nvme_ctrl *ctrl);
 void host_engine_schedule_connect(struct nvme_ctrl *ctrl, unsigned long delay);
 void host_engine_stop_work(struct nvme_ctrl *ctrl);
 void host_engine_clear_reconnects(struct nvme_ctrl *ctrl);
 
-/* The asynchronous event request of the admin queue; submit builds its PDU and queues it. */
+/*
+ * The asynchronous event request of the admin queue; submit builds its PDU and
+ * queues it.
+ */
 int host_engine_alloc_async(struct nvme_ctrl *ctrl);
 void host_engine_free_async(struct nvme_ctrl *ctrl);
 void host_engine_submit_async(struct nvme_ctrl *ctrl);
@@ -83,8 +92,10 @@ void host_engine_queue_kick(struct nvme_tcp_queue *queue);	/* atomic */
 void host_engine_queue_stop_work(struct nvme_tcp_queue *queue);
 
 /*
- * Takes what the socket has: parses PDUs, places data, completes requests. Returns bytes taken, 0 when there was nothing,
- * or a negative errno after which error recovery has been started. @completed is the number of requests completed.
+ * Takes what the socket has: parses PDUs, places data, completes requests.
+ * Returns bytes taken, 0 when there was nothing, or a negative errno after
+ * which error recovery has been started. @completed is the number of requests
+ * completed.
  */
 int host_engine_recv(struct nvme_tcp_queue *queue, unsigned int *completed);
 bool host_engine_recv_enabled(struct nvme_tcp_queue *queue);	/* atomic */
@@ -100,8 +111,9 @@ unsigned int host_engine_request_qid(struct request *rq);
 void host_engine_log_timeout(struct request *rq);
 
 /*
- * The send list. push is lock-free and may be called in any context; it tells whether nothing else was waiting. The
- * others belong to the holder of the queue's send lock.
+ * The send list. push is lock-free and may be called in any context; it tells
+ * whether nothing else was waiting. The others belong to the holder of the
+ * queue's send lock.
  */
 bool host_engine_push(struct nvme_tcp_queue *queue, struct request *rq);
 bool host_engine_pending(struct nvme_tcp_queue *queue);
@@ -110,8 +122,9 @@ void host_engine_put_back(struct nvme_tcp_queue *queue,
 			  struct nvme_tcp_request *req);
 
 /*
- * Describes the unsent rest of the request's current PDU in at most @max entries of @bv and at most @max_bytes. Header
- * and data digests are computed when the PDU is first described, and never again.
+ * Describes the unsent rest of the request's current PDU in at most @max
+ * entries of @bv and at most @max_bytes. Header and data digests are computed
+ * when the PDU is first described, and never again.
  */
 int host_engine_describe(struct nvme_tcp_request *req, struct bio_vec *bv,
 			 unsigned int max, u32 max_bytes,

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Static inlines of the nvme core's private headers, as real functions; see helpers.h. Defined in host_engine.c. */
+/*
+ * Static inlines of the nvme core's private headers, as real functions; see
+ * helpers.h. Defined in host_engine.c.
+ */
 #ifndef NVME_MPTCP_NVME_CORE_H
 #define NVME_MPTCP_NVME_CORE_H
 
-bool ffi_nvme_check_ready(struct nvme_ctrl *ctrl, struct request *rq, bool live);
+bool ffi_nvme_check_ready(struct nvme_ctrl *ctrl, struct request *rq,
+			  bool live);
 void ffi_nvme_start_request(struct request *rq);
 enum nvme_ctrl_state ffi_nvme_ctrl_state(struct nvme_ctrl *ctrl);
 bool ffi_nvme_ctrl_sgl_supported(struct nvme_ctrl *ctrl);

@@ -16,19 +16,17 @@ use super::{
     },
     registry,
 };
-use crate::{
-    nvme::{
-        ctrl::NvmeCtrl,
-        engine::{
-            self,
-            Engine, //
-        },
-        fabrics::{
-            ConnectOptions,
-            Opts, //
-        },
-        ops::Controller,
+use crate::nvme::{
+    ctrl::NvmeCtrl,
+    engine::{
+        self,
+        Engine, //
     },
+    fabrics::{
+        ConnectOptions,
+        Opts, //
+    },
+    ops::Controller,
 };
 use core::{
     fmt::Write,
@@ -172,10 +170,7 @@ impl Controller for MptcpCtrl {
         };
         let mut out = Formatter::new(rest);
         let host = address.host();
-        if out
-            .write_fmt(fmt!("{separator}src_addr={host}\n"))
-            .is_err()
-        {
+        if out.write_fmt(fmt!("{separator}src_addr={host}\n")).is_err() {
             return len;
         }
         start.saturating_add(out.bytes_written())

@@ -4,8 +4,8 @@
 //!
 //! # Life
 //!
-//! `Allocated` -> `Connected` (socket up, ICReq/ICResp done) -> `Running` (callbacks installed; live
-//! once the Connect command has succeeded) -> `Stopped` (no callback, no work any more) ->
+//! `Allocated` -> `Connected` (socket up, ICReq/ICResp done) -> `Running` (callbacks installed;
+//! live once the Connect command has succeeded) -> `Stopped` (no callback, no work any more) ->
 //! `Allocated`. Every transition consumes the state before it, and with it what that owned.
 //!
 //! # Locks
@@ -62,8 +62,8 @@ use kernel::{
     },
 };
 
-/// How long a connect may take. `nvme-tcp` sends the SYN twice, after one second and after two more;
-/// MPTCP sockets have no such option, so the time is bounded instead.
+/// How long a connect may take. `nvme-tcp` sends the SYN twice, after one second and after two
+/// more; MPTCP sockets have no such option, so the time is bounded instead.
 const CONNECT_TIMEOUT_MS: u32 = 3_000;
 
 /// How long the target may take to answer the ICReq.

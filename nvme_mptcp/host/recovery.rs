@@ -74,11 +74,7 @@ impl MptcpCtrl {
             return true;
         }
         if !matches!(self.state(), State::Deleting | State::DeletingNoIo) {
-            dev_err!(
-                self.device(),
-                "state {:?} after tear-down\n",
-                self.state()
-            );
+            dev_err!(self.device(), "state {:?} after tear-down\n", self.state());
         }
         false
     }

@@ -64,7 +64,10 @@ impl MptcpCtrl {
             return Err(EOPNOTSUPP.into());
         }
         if !self.sgl_supported() {
-            dev_err!(self.device(), "the controller does not support SGLs, which are mandatory\n");
+            dev_err!(
+                self.device(),
+                "the controller does not support SGLs, which are mandatory\n"
+            );
             return Err(EOPNOTSUPP.into());
         }
 
@@ -187,12 +190,15 @@ impl MptcpCtrl {
 
         // After a reconnect there may be fewer or more queues than the tag set has: start those
         // that it has first, so that what waits in it can be finished.
-        let have = self.nr_hw_queues().saturating_add(1).min(self.queue_count());
+        let have = self
+            .nr_hw_queues()
+            .saturating_add(1)
+            .min(self.queue_count());
         let mut up = self.start_io(1, have);
         if up.is_ok() {
-            up = self.resize_tag_set(new).and_then(|()| {
-                self.start_io(have, self.nr_hw_queues().saturating_add(1))
-            });
+            up = self
+                .resize_tag_set(new)
+                .and_then(|()| self.start_io(have, self.nr_hw_queues().saturating_add(1)));
             if up.is_err() {
                 self.quiesce_io_queues();
                 self.sync_io_queues();

@@ -63,8 +63,8 @@ impl Address {
             #[cfg(target)]
             Family::Ip6 => bindings::AF_INET6,
         };
-        // SAFETY: The namespace is alive, both strings are C strings (or null, which is allowed for the port), and the
-        // address is a `sockaddr_storage` of our own.
+        // SAFETY: The namespace is alive, both strings are C strings (or null, which is allowed for
+        // the port), and the address is a `sockaddr_storage` of our own.
         to_result(unsafe {
             bindings::inet_pton_with_scope(
                 net.as_ptr(),
@@ -90,10 +90,12 @@ impl Address {
         Host(self)
     }
 
-    /// Writes the address as text, with its port if `port`, and returns the length. The buffer is C-string terminated.
+    /// Writes the address as text, with its port if `port`, and returns the length. The buffer is
+    /// C-string terminated.
     pub(crate) fn format(&self, buf: &mut [u8], port: bool) -> usize {
         let mut copy = self.0;
-        // SAFETY: The buffer has the length given, and the address is valid; `scnprintf()` never writes beyond.
+        // SAFETY: The buffer has the length given, and the address is valid; `scnprintf()` never
+        // writes beyond.
         let len = unsafe {
             bindings::ffi_format_addr(buf.as_mut_ptr().cast(), buf.len(), &mut copy, port)
         };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The callbacks of a socket (`sk_data_ready`, `sk_write_space`, `sk_state_change`) as a safe trait.
+//! The callbacks of a socket (`sk_data_ready`, `sk_write_space`, `sk_state_change`) as a safe
+//! trait.
 //!
 //! C header: [`include/net/sock.h`](srctree/include/net/sock.h)
 
@@ -42,8 +43,8 @@ impl ConnectionState {
 
 /// What happens on a socket.
 ///
-/// The methods are called in softirq context, or in process context with the socket lock held: they must not sleep and
-/// not call into the socket, only set flags and queue work.
+/// The methods are called in softirq context, or in process context with the socket lock held: they
+/// must not sleep and not call into the socket, only set flags and queue work.
 pub(crate) trait SocketEvents: Send + Sync + 'static {
     /// Data (or, on a listener, a connection) has arrived.
     fn data_ready(&self, state: ConnectionState);
@@ -61,8 +62,8 @@ type Callback = Option<unsafe extern "C" fn(*mut bindings::sock)>;
 ///
 /// # Invariants
 ///
-/// While this exists, `sk_user_data` of the socket's `struct sock` points to `*events`, and its three callbacks are
-/// those of `Adapter<T>`.
+/// While this exists, `sk_user_data` of the socket's `struct sock` points to `*events`, and its
+/// three callbacks are those of `Adapter<T>`.
 pub(crate) struct Callbacks<T: SocketEvents> {
     socket: Arc<Socket>,
     _events: Arc<T>,
@@ -80,10 +81,15 @@ impl<T: SocketEvents> Callbacks<T> {
     /// Data that has arrived before is not reported; look for it after this returns.
     pub(crate) fn install(socket: Arc<Socket>, events: Arc<T>) -> Self {
         let sk = socket.sk();
-        // SAFETY: The `struct sock` lives as long as `socket`; its callback fields are changed under its callback lock.
+        // SAFETY: The `struct sock` lives as long as `socket`; its callback fields are changed
+        // under its callback lock.
         let (data_ready, write_space, state_change) = unsafe {
             bindings::ffi_sock_callback_lock(sk);
-            let old = ((*sk).sk_data_ready, (*sk).sk_write_space, (*sk).sk_state_change);
+            let old = (
+                (*sk).sk_data_ready,
+                (*sk).sk_write_space,
+                (*sk).sk_state_change,
+            );
             (*sk).sk_user_data = Arc::as_ptr(&events).cast_mut().cast();
             (*sk).sk_data_ready = Some(Adapter::<T>::data_ready);
             (*sk).sk_write_space = Some(Adapter::<T>::write_space);
@@ -105,8 +111,8 @@ impl<T: SocketEvents> Callbacks<T> {
 impl<T: SocketEvents> Drop for Callbacks<T> {
     fn drop(&mut self) {
         let sk = self.socket.sk();
-        // SAFETY: As in `install()`. When the lock has been taken no callback runs, and later ones are the old ones, so
-        // `events` is not used any more when it is dropped after this.
+        // SAFETY: As in `install()`. When the lock has been taken no callback runs, and later ones
+        // are the old ones, so `events` is not used any more when it is dropped after this.
         unsafe {
             bindings::ffi_sock_callback_lock(sk);
             (*sk).sk_user_data = core::ptr::null_mut();
@@ -126,14 +132,19 @@ impl<T: SocketEvents> Adapter<T> {
     ///
     /// # Safety
     ///
-    /// `sk` must be a live `struct sock` whose `sk_user_data`, if not null, was set by `Callbacks::<T>::install()`.
+    /// `sk` must be a live `struct sock` whose `sk_user_data`, if not null, was set by
+    /// `Callbacks::<T>::install()`.
     unsafe fn with(sk: *mut bindings::sock, f: impl FnOnce(&T, ConnectionState)) {
-        // SAFETY: `sk` is live. The callback lock is held for reading until the end of this function, and
-        // `Callbacks::drop()` takes it for writing, so what is found here stays alive meanwhile.
+        // SAFETY: `sk` is live. The callback lock is held for reading until the end of this
+        // function, and `Callbacks::drop()` takes it for writing, so what is found here stays alive
+        // meanwhile.
         unsafe {
             let events = bindings::ffi_sock_read_user_data(sk).cast::<T>();
             if let Some(events) = events.as_ref() {
-                f(events, ConnectionState::from_raw(bindings::ffi_sk_state(sk)));
+                f(
+                    events,
+                    ConnectionState::from_raw(bindings::ffi_sk_state(sk)),
+                );
             }
             bindings::ffi_sock_callback_read_unlock(sk);
         }
@@ -141,7 +152,8 @@ impl<T: SocketEvents> Adapter<T> {
 
     /// # Safety
     ///
-    /// Called by the network stack only, on a socket that `Callbacks::<T>::install()` has set up; `sk` is live.
+    /// Called by the network stack only, on a socket that `Callbacks::<T>::install()` has set up;
+    /// `sk` is live.
     unsafe extern "C" fn data_ready(sk: *mut bindings::sock) {
         // SAFETY: As this function demands.
         unsafe { Self::with(sk, |events, state| events.data_ready(state)) };

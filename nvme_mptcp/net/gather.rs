@@ -1,28 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The gather send: many PDUs, headers, digests and data, in one bounded scatter vector and one `sendmsg`.
+//! The gather send: many PDUs, headers, digests and data, in one bounded scatter vector and one
+//! `sendmsg`.
 //!
-//! An MPTCP socket copies what it sends, and locks itself and pushes to its subflows at every call, so the number of
-//! calls is what costs. The vector is part of its owner; no send allocates.
+//! An MPTCP socket copies what it sends, and locks itself and pushes to its subflows at every call,
+//! so the number of calls is what costs. The vector is part of its owner; no send allocates.
 //!
 //! The accounting of a partial send is in [`ledger`](super::ledger).
 
 use crate::ffi::bindings;
 use kernel::prelude::*;
 
-/// Segments of a vector: one 1 MiB transfer of single pages, or about a hundred small commands with their data. The
-/// array is 4 KiB.
+/// Segments of a vector: one 1 MiB transfer of single pages, or about a hundred small commands with
+/// their data. The array is 4 KiB.
 pub(crate) const SEGMENTS: usize = 256;
 
-/// Bytes of a vector. As much as a socket's send buffer can have room for at a time; more would only be walked over and
-/// put back.
+/// Bytes of a vector. As much as a socket's send buffer can have room for at a time; more would
+/// only be walked over and put back.
 pub(crate) const BYTES: u32 = 1 << 20;
 
 /// A bounded scatter vector.
 ///
 /// # Invariants
 ///
-/// The first `used` segments describe `bytes` bytes of memory that stays valid until the vector is cleared.
+/// The first `used` segments describe `bytes` bytes of memory that stays valid until the vector is
+/// cleared.
 pub(crate) struct Vector {
     segments: [bindings::bio_vec; SEGMENTS],
     used: usize,
@@ -70,8 +72,8 @@ impl Vector {
     ///
     /// # Safety
     ///
-    /// That many segments must have been written there, of that many bytes in all, and what they point to must stay
-    /// valid until the vector is cleared or dropped unsent.
+    /// That many segments must have been written there, of that many bytes in all, and what they
+    /// point to must stay valid until the vector is cleared or dropped unsent.
     pub(crate) unsafe fn commit(&mut self, segments: c_uint, bytes: u32) {
         // INVARIANT: As the caller promises.
         self.used = self.used.saturating_add(segments as usize).min(SEGMENTS);

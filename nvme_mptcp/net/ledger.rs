@@ -2,9 +2,10 @@
 
 //! How far did a partial send get? Pure logic, no kernel in it.
 //!
-//! A batch is a sequence of PDUs that goes out in one send, which may take any number of its bytes. A [`Ledger`] keeps
-//! one entry a PDU and, when the send has returned, tells the fate of each. It keeps its own lengths: once a PDU is out
-//! completely the request behind it may be answered, completed and recycled at any moment, so nobody may look at it.
+//! A batch is a sequence of PDUs that goes out in one send, which may take any number of its bytes.
+//! A [`Ledger`] keeps one entry a PDU and, when the send has returned, tells the fate of each. It
+//! keeps its own lengths: once a PDU is out completely the request behind it may be answered,
+//! completed and recycled at any moment, so nobody may look at it.
 
 /// What a send did to one PDU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +72,8 @@ impl<T: Copy, const N: usize> Ledger<T, N> {
             .map_or(0, |entry| entry.left)
     }
 
-    /// Adds a PDU of which `bytes` are in the batch and `left` are not. Returns false, and adds nothing, if it is full.
+    /// Adds a PDU of which `bytes` are in the batch and `left` are not. Returns false, and adds
+    /// nothing, if it is full.
     #[must_use]
     pub(crate) fn push(&mut self, item: T, bytes: u32, left: u32, more: bool) -> bool {
         if self.is_full() {
@@ -91,8 +93,8 @@ impl<T: Copy, const N: usize> Ledger<T, N> {
         true
     }
 
-    /// Empties the ledger, telling each PDU's fate after `sent` bytes of the batch are out, **last PDU first**, which is
-    /// the order in which to put unsent ones back to the head of a list.
+    /// Empties the ledger, telling each PDU's fate after `sent` bytes of the batch are out, **last
+    /// PDU first**, which is the order in which to put unsent ones back to the head of a list.
     pub(crate) fn settle(&mut self, sent: usize, mut tell: impl FnMut(T, Fate)) {
         let mut unsent = self.bytes.saturating_sub(sent);
 
@@ -127,7 +129,8 @@ impl<T: Copy, const N: usize> Ledger<T, N> {
 mod tests {
     use super::*;
 
-    /// Settles a ledger of PDUs given as (bytes, left, more) and returns the fates in the order of sending.
+    /// Settles a ledger of PDUs given as (bytes, left, more) and returns the fates in the order of
+    /// sending.
     fn fates(pdus: &[(u32, u32, bool)], sent: usize) -> Vec<Fate> {
         let mut ledger = Ledger::<usize, 8>::new();
         for (i, &(bytes, left, more)) in pdus.iter().enumerate() {
@@ -148,13 +151,19 @@ mod tests {
 
     #[test]
     fn nothing_sent() {
-        assert_eq!(fates(&[(72, 0, false), (10, 5, false)], 0), [Fate::Unsent; 2]);
+        assert_eq!(
+            fates(&[(72, 0, false), (10, 5, false)], 0),
+            [Fate::Unsent; 2]
+        );
     }
 
     #[test]
     fn all_sent() {
         let pdus = [(72, 0, false), (72, 0, true), (100, 28, false)];
-        assert_eq!(fates(&pdus, 244), [Fate::Done, Fate::Next, Fate::Partial(100)]);
+        assert_eq!(
+            fates(&pdus, 244),
+            [Fate::Done, Fate::Next, Fate::Partial(100)]
+        );
     }
 
     #[test]
@@ -187,7 +196,8 @@ mod tests {
         assert!(!ledger.push((), 1, 0, false));
     }
 
-    /// Every number of bytes for every split of small batches: the fates must add up to exactly what was sent.
+    /// Every number of bytes for every split of small batches: the fates must add up to exactly
+    /// what was sent.
     #[test]
     fn every_split_adds_up() {
         for a in 1..6u32 {
@@ -218,7 +228,11 @@ mod tests {
             let n = 1 + random(8) as usize;
             let mut pdus = Vec::new();
             for i in 0..n {
-                let left = if i + 1 == n { random(3) as u32 * 4096 } else { 0 };
+                let left = if i + 1 == n {
+                    random(3) as u32 * 4096
+                } else {
+                    0
+                };
                 pdus.push((1 + random(200_000) as u32, left, random(2) == 1));
             }
             let total: u64 = pdus.iter().map(|p| u64::from(p.0)).sum();

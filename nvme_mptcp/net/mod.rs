@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the kernel crate lacks for sockets: network namespaces, MPTCP sockets, their callbacks, and the gather send.
+//! What the kernel crate lacks for sockets: network namespaces, MPTCP sockets, their callbacks, and
+//! the gather send.
 
 pub(crate) mod address;
 pub(crate) mod callbacks;

@@ -2,9 +2,9 @@
 
 //! Kernel MPTCP sockets.
 //!
-//! An MPTCP socket is not a `tcp_sock`, so none of the kernel's `tcp_sock_set_*()` may be used on it: every option goes
-//! through the socket's own `setsockopt`, which hands it on to the subflows. Options set before connecting reach the
-//! subflows that the path manager adds later.
+//! An MPTCP socket is not a `tcp_sock`, so none of the kernel's `tcp_sock_set_*()` may be used on
+//! it: every option goes through the socket's own `setsockopt`, which hands it on to the subflows.
+//! Options set before connecting reach the subflows that the path manager adds later.
 //!
 //! C headers: [`include/linux/net.h`](srctree/include/linux/net.h),
 //! [`include/net/mptcp.h`](srctree/include/net/mptcp.h); RFC 8684.
@@ -27,18 +27,17 @@ use kernel::{
 /// What the kernel tells about a connection (`struct mptcp_info`).
 #[derive(Clone, Copy)]
 pub(crate) struct Info {
-    /// The connection runs over one plain TCP path, because the peer or something in between does not speak MPTCP.
+    /// The connection runs over one plain TCP path, because the peer or something in between does
+    /// not speak MPTCP.
     pub(crate) fallback: bool,
-    /// Number of subflows, the first one included.
-    pub(crate) subflows: u8,
 }
 
 /// A kernel socket, created as an MPTCP one or accepted from an MPTCP listener.
 ///
 /// # Invariants
 ///
-/// `sock` is a live socket with a `struct sock`, owned by this object and released by its drop. The `sock` holds a
-/// reference on its network namespace.
+/// `sock` is a live socket with a `struct sock`, owned by this object and released by its drop. The
+/// `sock` holds a reference on its network namespace.
 pub(crate) struct Socket {
     sock: NonNull<bindings::socket>,
 }
@@ -51,7 +50,8 @@ unsafe impl Sync for Socket {}
 impl Socket {
     /// Creates an MPTCP socket for addresses of the family of `address` in `net`.
     ///
-    /// It is set up for storage traffic: it may use memory reserves and never waits for reclaim. May sleep.
+    /// It is set up for storage traffic: it may use memory reserves and never waits for reclaim.
+    /// May sleep.
     pub(crate) fn new(net: &NetNamespace, address: &Address) -> Result<Self> {
         let mut raw = core::ptr::null_mut();
         // SAFETY: The namespace is alive, and `raw` is a valid place for the result.
@@ -65,8 +65,8 @@ impl Socket {
             )
         })?;
         let sock = NonNull::new(raw).ok_or(EINVAL)?;
-        // SAFETY: The socket is new, so nothing else uses it; a socket of sock_create_kern() has no reference on its
-        // namespace, and gets one here, because TCP state may outlive the socket.
+        // SAFETY: The socket is new, so nothing else uses it; a socket of sock_create_kern() has no
+        // reference on its namespace, and gets one here, because TCP state may outlive the socket.
         unsafe { bindings::sk_net_refcnt_upgrade((*sock.as_ptr()).sk.cast()) };
         // SAFETY: The socket is live.
         unsafe { bindings::ffi_sock_storage_prepare(sock.as_ptr()) };
@@ -93,12 +93,14 @@ impl Socket {
         })
     }
 
-    /// Sends small segments at once (`TCP_NODELAY`): a command that waits for an acknowledgement is a slow command.
+    /// Sends small segments at once (`TCP_NODELAY`): a command that waits for an acknowledgement is
+    /// a slow command.
     pub(crate) fn set_nodelay(&self) -> Result {
-        self.set_option(bindings::IPPROTO_TCP as u32, bindings::TCP_NODELAY, 1)
+        self.set_option(bindings::IPPROTO_TCP, bindings::TCP_NODELAY, 1)
     }
 
-    /// Drops what has not been sent when the socket is closed, so that no stale data leaves later (`SO_LINGER` 0).
+    /// Drops what has not been sent when the socket is closed, so that no stale data leaves later
+    /// (`SO_LINGER` 0).
     pub(crate) fn set_no_linger(&self) {
         // SAFETY: The socket is live; this sets flags of the `struct sock` under its lock.
         unsafe { bindings::sock_no_linger(self.sk()) };
@@ -195,7 +197,8 @@ impl Socket {
         to_result(unsafe { bindings::kernel_listen(self.as_ptr(), backlog) })
     }
 
-    /// Takes the next connection of a listener, or `None` when nobody waits. May sleep, does not wait.
+    /// Takes the next connection of a listener, or `None` when nobody waits. May sleep, does not
+    /// wait.
     ///
     /// The accepted socket is an MPTCP one, or a TCP one if that is what the peer speaks.
     #[cfg(target)]
@@ -212,8 +215,8 @@ impl Socket {
         let sock = NonNull::new(raw).ok_or(EINVAL)?;
         // SAFETY: The socket is live and ours alone.
         unsafe { bindings::ffi_sock_storage_prepare(sock.as_ptr()) };
-        // INVARIANT: kernel_accept() hands the new socket to its caller. It inherits the listener's reference counting
-        // of the namespace.
+        // INVARIANT: kernel_accept() hands the new socket to its caller. It inherits the listener's
+        // reference counting of the namespace.
         Ok(Some(Self { sock }))
     }
 
@@ -243,10 +246,7 @@ impl Socket {
         // The only failure is a connection that is gone already.
         // SAFETY: The socket is live.
         let _ = unsafe {
-            bindings::kernel_sock_shutdown(
-                self.as_ptr(),
-                bindings::sock_shutdown_cmd_SHUT_RDWR,
-            )
+            bindings::kernel_sock_shutdown(self.as_ptr(), bindings::sock_shutdown_cmd_SHUT_RDWR)
         };
     }
 
@@ -265,9 +265,9 @@ impl Socket {
 
     /// Sends a vector without waiting, in one go.
     ///
-    /// `more` says that more follows at once, so that the last segment may wait to be filled. Returns how many bytes
-    /// were taken, 0 if there is no room. The data is copied: nothing of it is used after the return. May sleep for the
-    /// socket lock.
+    /// `more` says that more follows at once, so that the last segment may wait to be filled.
+    /// Returns how many bytes were taken, 0 if there is no room. The data is copied: nothing of it
+    /// is used after the return. May sleep for the socket lock.
     pub(crate) fn send(&self, vector: &mut Vector, more: bool) -> Result<usize> {
         let flags = bindings::MSG_DONTWAIT
             | bindings::MSG_NOSIGNAL
@@ -277,7 +277,8 @@ impl Socket {
                 bindings::MSG_EOR
             };
         let (bvecs, segments, bytes) = vector.as_raw();
-        // SAFETY: The socket is live, and the vector holds `segments` valid segments of `bytes` bytes in all.
+        // SAFETY: The socket is live, and the vector holds `segments` valid segments of `bytes`
+        // bytes in all.
         let ret = unsafe {
             bindings::ffi_sock_send_bvec(self.as_ptr(), bvecs, segments, bytes, flags as c_int)
         };
@@ -304,17 +305,16 @@ impl Socket {
         let mut info: bindings::mptcp_info = pin_init::zeroed();
         // SAFETY: The `sock` is an MPTCP one, thus the first member of a `struct mptcp_sock`.
         unsafe { bindings::mptcp_diag_fill_info(self.sk().cast(), &mut info) };
-        let fallback = info.mptcpi_flags & bindings::MPTCP_INFO_FLAG_FALLBACK as u32 != 0;
         Some(Info {
-            fallback,
-            subflows: if fallback { 1 } else { info.mptcpi_subflows_total },
+            fallback: info.mptcpi_flags & bindings::MPTCP_INFO_FLAG_FALLBACK != 0,
         })
     }
 }
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        // Closing may allocate; reclaim that does I/O could wait for the very device that is being torn down.
+        // Closing may allocate; reclaim that does I/O could wait for the very device that is being
+        // torn down.
         // SAFETY: Plain saving and restoring of a task flag.
         let flags = unsafe { bindings::ffi_memalloc_noio_save() };
         // SAFETY: The socket is live and owned by this object, whose last use this is.

@@ -28,7 +28,8 @@ impl NetNamespace {
     ///
     /// A kernel worker is in the initial network namespace, whoever queued the work.
     pub(crate) fn current() -> Self {
-        // SAFETY: Called in process context; a running task has an `nsproxy`, which holds its network namespace.
+        // SAFETY: Called in process context; a running task has an `nsproxy`, which holds its
+        // network namespace.
         let net = unsafe { bindings::ffi_current_net() };
         // SAFETY: `get_net()` returns its argument, which is not null for a running task.
         // INVARIANT: `ffi_current_net()` has taken a reference.

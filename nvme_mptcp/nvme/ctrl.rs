@@ -302,8 +302,7 @@ impl NvmeCtrl {
     /// Asks the controller for `count` I/O queues; returns how many it grants.
     pub(crate) fn negotiate_io_queues(&self) -> Result<u32, Status> {
         // SAFETY: The controller is live, and so are its options.
-        let mut count =
-            unsafe { bindings::ffi_nvmf_nr_io_queues((*self.as_ptr()).opts) } as c_int;
+        let mut count = unsafe { bindings::ffi_nvmf_nr_io_queues((*self.as_ptr()).opts) } as c_int;
         // SAFETY: The controller is live.
         Status::check(unsafe { bindings::nvme_set_queue_count(self.as_ptr(), &mut count) })?;
         Ok(u32::try_from(count).unwrap_or(0))

@@ -340,21 +340,13 @@ impl SendRequest {
 }
 
 /// Private data of a request, set up and undone.
-pub(crate) fn init_request(
-    set: &TagSet,
-    rq: &Request<'_>,
-    index: c_uint,
-) -> Result {
+pub(crate) fn init_request(set: &TagSet, rq: &Request<'_>, index: c_uint) -> Result {
     // SAFETY: blk-mq's adapter hands over a live tag set and one of its unused requests.
     to_result(unsafe { bindings::host_engine_init_request(set.as_ptr(), rq.as_ptr(), index, -1) })
 }
 
 /// Undoes [`init_request`].
-pub(crate) fn exit_request(
-    set: &TagSet,
-    rq: &Request<'_>,
-    index: c_uint,
-) {
+pub(crate) fn exit_request(set: &TagSet, rq: &Request<'_>, index: c_uint) {
     // SAFETY: As in `init_request()`.
     unsafe { bindings::host_engine_exit_request(set.as_ptr(), rq.as_ptr(), index) };
 }

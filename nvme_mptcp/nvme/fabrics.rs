@@ -93,7 +93,7 @@ impl ConnectOptions {
 
     /// Whether the user gave this option.
     pub(crate) fn has(&self, opt: Opts) -> bool {
-        self.get().mask as u32 & opt.0 != 0
+        self.get().mask & opt.0 != 0
     }
 
     /// Address of the target.
@@ -167,7 +167,7 @@ impl ConnectOptions {
         unsafe {
             let opts = self.opts.as_mut();
             opts.trsvcid = copy;
-            opts.mask |= Opts::TRSVCID.0 as c_uint;
+            opts.mask |= Opts::TRSVCID.0;
         }
         Ok(())
     }

@@ -27,7 +27,9 @@ use kernel::{
 /// nvme core's is embedded, and is freed with the last reference on that.
 ///
 /// All methods may sleep.
-pub(crate) trait Controller: Deref<Target = NvmeCtrl> + Send + Sync + Sized + 'static {
+pub(crate) trait Controller:
+    Deref<Target = NvmeCtrl> + Send + Sync + Sized + 'static
+{
     /// Name of the transport, for user space.
     const NAME: &'static CStr;
 
@@ -101,10 +103,7 @@ impl<T: Controller> Tables<T> {
     ///
     /// From here on it is owned by the reference count of its `nvme_ctrl`, of which the result is
     /// the first reference.
-    pub(super) fn init(
-        controller: Pin<KBox<T>>,
-        dev: *mut bindings::device,
-    ) -> Result<CtrlRef<T>> {
+    pub(super) fn init(controller: Pin<KBox<T>>, dev: *mut bindings::device) -> Result<CtrlRef<T>> {
         let ctrl = controller.as_ptr();
         // SAFETY: The pointee stays pinned: it is only dropped, by `free_ctrl()` or right below.
         let owner = KBox::into_raw(unsafe { Pin::into_inner_unchecked(controller) });

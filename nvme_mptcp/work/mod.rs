@@ -9,7 +9,6 @@ use kernel::ffi::c_ulong;
 /// The point in time at which a work item should let others run.
 pub(crate) struct Deadline(c_ulong);
 
-
 impl Deadline {
     /// This many milliseconds from now.
     pub(crate) fn in_ms(ms: u32) -> Self {
