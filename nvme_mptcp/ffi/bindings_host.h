@@ -13,6 +13,7 @@
 #include "helpers.h"
 #include "nvme_core.h"
 #include "host_engine.h"
+#include "host_params.h"
 
 /* Macros that bindgen cannot evaluate; the prefix is removed from the generated names. */
 const __u32 RUST_CONST_HELPER_MPTCP_INFO_FLAG_FALLBACK =

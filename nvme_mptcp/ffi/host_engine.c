@@ -43,7 +43,6 @@
 #include "tcp.c"
 #pragma GCC diagnostic pop
 
-#include "nvme_core.h"
 #include "helpers.c"
 
 struct host_engine {
@@ -71,14 +70,14 @@ int host_engine_init(void)
 	return 0;
 }
 
-void host_engine_exit(void)
-{
-	destroy_workqueue(nvme_tcp_wq);
-}
-
 int host_engine_so_priority(void)
 {
 	return READ_ONCE(so_priority);
+}
+
+void host_engine_exit(void)
+{
+	destroy_workqueue(nvme_tcp_wq);
 }
 
 /* Controllers. */
@@ -582,56 +581,4 @@ void host_engine_next_pdu(struct nvme_tcp_queue *queue,
 void host_engine_fail(struct nvme_tcp_request *req)
 {
 	nvme_tcp_fail_request(req);
-}
-
-/* Inlines of the nvme core's private headers. */
-
-bool ffi_nvme_check_ready(struct nvme_ctrl *ctrl, struct request *rq, bool live)
-{
-	return nvme_check_ready(ctrl, rq, live);
-}
-
-void ffi_nvme_start_request(struct request *rq)
-{
-	nvme_start_request(rq);
-}
-
-enum nvme_ctrl_state ffi_nvme_ctrl_state(struct nvme_ctrl *ctrl)
-{
-	return nvme_ctrl_state(ctrl);
-}
-
-bool ffi_nvme_ctrl_sgl_supported(struct nvme_ctrl *ctrl)
-{
-	return nvme_ctrl_sgl_supported(ctrl);
-}
-
-void ffi_nvme_get_ctrl(struct nvme_ctrl *ctrl)
-{
-	nvme_get_ctrl(ctrl);
-}
-
-void ffi_nvme_put_ctrl(struct nvme_ctrl *ctrl)
-{
-	nvme_put_ctrl(ctrl);
-}
-
-unsigned int ffi_nvmf_nr_io_queues(struct nvmf_ctrl_options *opts)
-{
-	return nvmf_nr_io_queues(opts);
-}
-
-void ffi_nvmf_complete_timed_out_request(struct request *rq)
-{
-	nvmf_complete_timed_out_request(rq);
-}
-
-unsigned long ffi_nvmf_get_virt_boundary(struct nvme_ctrl *ctrl, bool admin)
-{
-	return nvmf_get_virt_boundary(ctrl, admin);
-}
-
-const char *ffi_nvmf_ctrl_subsysnqn(struct nvme_ctrl *ctrl)
-{
-	return nvmf_ctrl_subsysnqn(ctrl);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Static inlines of the nvme core's private headers, as real functions; see
- * helpers.h. Defined in host_engine.c.
+ * helpers.h.
  */
 #ifndef NVME_MPTCP_NVME_CORE_H
 #define NVME_MPTCP_NVME_CORE_H

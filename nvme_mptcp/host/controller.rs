@@ -18,22 +18,19 @@ use super::{
 };
 use crate::nvme::{
     ctrl::NvmeCtrl,
-    engine::{
-        self,
-        Engine, //
-    },
+    engine::Engine,
     fabrics::{
         ConnectOptions,
         Opts, //
     },
     ops::Controller,
+    params, //
 };
 use core::{
     fmt::Write,
     ops::Deref, //
 };
 use kernel::{
-    c_str,
     prelude::*,
     str::Formatter,
     sync::{
@@ -111,16 +108,14 @@ impl MptcpCtrl {
             } else {
                 None
             },
-            priority: engine::so_priority(),
+            priority: params::so_priority(),
+            require_mptcp: params::require_mptcp(),
         }
     }
 
     /// Says once if a connection runs over plain TCP, thus over one path.
     pub(crate) fn report_fallback(&self, queue: &Queue) {
-        if queue.info().is_some_and(|info| !info.fallback) {
-            return;
-        }
-        if !self.fallback_told.xchg(true, Relaxed) {
+        if queue.fell_back() && !self.fallback_told.xchg(true, Relaxed) {
             dev_warn!(
                 self.device(),
                 "{} does not speak MPTCP (or something on the way removes it): one path only\n",
@@ -139,8 +134,6 @@ impl Deref for MptcpCtrl {
 }
 
 impl Controller for MptcpCtrl {
-    const NAME: &'static CStr = c_str!("mptcp");
-
     fn submit_async_event(&self) {
         self.submit_async();
     }

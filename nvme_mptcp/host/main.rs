@@ -46,6 +46,7 @@ module! {
 struct Host {
     #[pin]
     transport: nvme::fabrics::Registration<transport::Mptcp>,
+    in_place_of_tcp: Option<Pin<KBox<nvme::fabrics::Registration<transport::InPlaceOfTcp>>>>,
     controllers: registry::Registry,
     engine: nvme::engine::EngineModule,
 }
@@ -55,8 +56,20 @@ impl kernel::InPlaceModule for Host {
         try_pin_init!(Self {
             engine: nvme::engine::EngineModule::new()?,
             controllers: registry::Registry::new(),
-            // Last, because users may connect from then on.
+            // These last, because users may connect from then on.
+            in_place_of_tcp: replace_tcp()?,
             transport <- nvme::fabrics::Registration::new(),
         })
     }
+}
+
+/// Registers the transport `tcp`, if the user wants that.
+fn replace_tcp() -> Result<Option<Pin<KBox<nvme::fabrics::Registration<transport::InPlaceOfTcp>>>>>
+{
+    if !nvme::params::replace_tcp() {
+        return Ok(None);
+    }
+    let registration = KBox::pin_init(nvme::fabrics::Registration::new(), GFP_KERNEL)?;
+    pr_info!("serving the transport tcp too; if nvme-tcp was loaded before, that one still does\n");
+    Ok(Some(registration))
 }

@@ -25,10 +25,7 @@ use crate::{
             ConnectionState,
             SocketEvents, //
         },
-        mptcp::{
-            Info,
-            Socket, //
-        },
+        mptcp::Socket,
     },
     nvme::{
         ctrl::{
@@ -78,6 +75,8 @@ pub(crate) struct ConnectionParams<'a> {
     pub(crate) interface: Option<&'a CStr>,
     pub(crate) tos: Option<u8>,
     pub(crate) priority: c_int,
+    /// Refuse a target that does not speak MPTCP.
+    pub(crate) require_mptcp: bool,
 }
 
 /// The connection of a queue, by what has been done with it.
@@ -197,9 +196,15 @@ impl Queue {
         socket.reclassify();
 
         let socket = Arc::new(socket, GFP_KERNEL)?;
-        self.engine
+        let receiver = self
+            .engine
             .connect(socket)
-            .inspect_err(explain("no NVMe/TCP handshake with"))
+            .inspect_err(explain("no NVMe/TCP handshake with"))?;
+        if params.require_mptcp && !receiver.socket().speaks_mptcp() {
+            return Err(EPROTONOSUPPORT)
+                .inspect_err(explain("require_mptcp is set, but there is no MPTCP with"));
+        }
+        Ok(receiver)
     }
 
     fn configure(socket: &Socket, target: &Address, params: &ConnectionParams<'_>) -> Result {
@@ -294,9 +299,12 @@ impl Queue {
         }
     }
 
-    /// What the kernel tells about the connection, if there is one.
-    pub(crate) fn info(&self) -> Option<Info> {
-        self.state.lock().socket()?.info()
+    /// Whether there is a connection, and it runs over plain TCP, thus over one path.
+    pub(crate) fn fell_back(&self) -> bool {
+        self.state
+            .lock()
+            .socket()
+            .is_some_and(|socket| !socket.speaks_mptcp())
     }
 
     /// The local address of the connection, if there is one.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The transport `mptcp` of nvme-fabrics: how a connect makes a controller.
+//! The transports `mptcp` and, if wanted, `tcp` of nvme-fabrics: how a connect makes a controller.
 
 use super::{
     controller::MptcpCtrl,
@@ -20,6 +20,7 @@ use crate::nvme::{
         Transport, //
     },
     ops::Controller,
+    params, //
 };
 use kernel::{
     c_str,
@@ -36,16 +37,38 @@ impl Transport for Mptcp {
     type Controller = MptcpCtrl;
 
     fn create(dev: &FabricsDevice, mut opts: ConnectOptions) -> Result<CtrlRef<MptcpCtrl>> {
-        let endpoints = options::check(&mut opts)?;
-        let ctrl = CtrlRef::new(MptcpCtrl::new(opts, endpoints)?, dev)?;
+        opts.add_digests(params::digests());
+        create::<Self>(dev, opts)
+    }
+}
 
-        registry::insert(&ctrl)?;
-        match connect(&ctrl) {
-            Ok(()) => Ok(ctrl),
-            Err(status) => {
-                registry::remove(&ctrl);
-                Err(status.into_error())
-            }
+/// `nvme connect -t tcp`, with the parameter `replace_tcp`: for tools that know only `tcp`.
+pub(crate) struct InPlaceOfTcp;
+
+impl Transport for InPlaceOfTcp {
+    const NAME: &'static CStr = c_str!("tcp");
+    const REQUIRED: Opts = options::REQUIRED;
+    const ALLOWED: Opts = options::ALLOWED;
+    type Controller = MptcpCtrl;
+
+    fn create(dev: &FabricsDevice, opts: ConnectOptions) -> Result<CtrlRef<MptcpCtrl>> {
+        create::<Self>(dev, opts)
+    }
+}
+
+fn create<T>(dev: &FabricsDevice, mut opts: ConnectOptions) -> Result<CtrlRef<MptcpCtrl>>
+where
+    T: Transport<Controller = MptcpCtrl>,
+{
+    let endpoints = options::check(&mut opts)?;
+    let ctrl = CtrlRef::new::<T>(MptcpCtrl::new(opts, endpoints)?, dev)?;
+
+    registry::insert(&ctrl)?;
+    match connect(&ctrl) {
+        Ok(()) => Ok(ctrl),
+        Err(status) => {
+            registry::remove(&ctrl);
+            Err(status.into_error())
         }
     }
 }

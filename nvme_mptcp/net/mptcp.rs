@@ -24,14 +24,6 @@ use kernel::{
     prelude::*, //
 };
 
-/// What the kernel tells about a connection (`struct mptcp_info`).
-#[derive(Clone, Copy)]
-pub(crate) struct Info {
-    /// The connection runs over one plain TCP path, because the peer or something in between does
-    /// not speak MPTCP.
-    pub(crate) fallback: bool,
-}
-
 /// A kernel socket, created as an MPTCP one or accepted from an MPTCP listener.
 ///
 /// # Invariants
@@ -296,18 +288,17 @@ impl Socket {
         unsafe { bindings::ffi_sk_busy_loop(self.as_ptr()) };
     }
 
-    /// What the kernel tells about the connection, or `None` for a plain TCP socket. May sleep.
-    pub(crate) fn info(&self) -> Option<Info> {
+    /// Whether the connection uses MPTCP, and has not fallen back to plain TCP (RFC 8684, 3.7).
+    /// Sleeps for the socket lock.
+    pub(crate) fn speaks_mptcp(&self) -> bool {
         // SAFETY: The socket is live.
         if !unsafe { bindings::ffi_sock_is_mptcp(self.as_ptr()) } {
-            return None;
+            return false;
         }
         let mut info: bindings::mptcp_info = pin_init::zeroed();
         // SAFETY: The `sock` is an MPTCP one, thus the first member of a `struct mptcp_sock`.
         unsafe { bindings::mptcp_diag_fill_info(self.sk().cast(), &mut info) };
-        Some(Info {
-            fallback: info.mptcpi_flags & bindings::MPTCP_INFO_FLAG_FALLBACK != 0,
-        })
+        info.mptcpi_flags & bindings::MPTCP_INFO_FLAG_FALLBACK == 0
     }
 }
 

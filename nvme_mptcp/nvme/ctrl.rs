@@ -10,7 +10,10 @@
 //! are about.
 
 use super::{
-    fabrics::FabricsDevice,
+    fabrics::{
+        FabricsDevice,
+        Transport, //
+    },
     ops::{
         Controller,
         Tables, //
@@ -147,7 +150,7 @@ impl NvmeCtrl {
     ///
     /// # Safety
     ///
-    /// `ctrl` must have been set up by `Tables::<T>::init()` and be live for `'a`.
+    /// `ctrl` must have been set up by `Tables::init()` and be live for `'a`.
     pub(super) unsafe fn owner<'a, T: Controller>(ctrl: *mut bindings::nvme_ctrl) -> &'a T {
         // SAFETY: `init()` has stored a `T` that lives as long as `ctrl`.
         unsafe { &*bindings::host_engine_owner(ctrl).cast::<T>() }
@@ -416,7 +419,7 @@ impl NvmeCtrl {
 ///
 /// # Invariants
 ///
-/// `ctrl` was set up by `Tables::<T>::init()`, and one reference on it is owned.
+/// `ctrl` was set up by `Tables::init()`, and one reference on it is owned.
 pub(crate) struct CtrlRef<T: Controller> {
     ctrl: NonNull<bindings::nvme_ctrl>,
     _p: PhantomData<T>,
@@ -428,9 +431,13 @@ unsafe impl<T: Controller> Send for CtrlRef<T> {}
 unsafe impl<T: Controller> Sync for CtrlRef<T> {}
 
 impl<T: Controller> CtrlRef<T> {
-    /// Hands `controller` over to the nvme core. See [`engine`](super::engine) for who owns what.
-    pub(crate) fn new(controller: Pin<KBox<T>>, dev: &FabricsDevice) -> Result<Self> {
-        Tables::init(controller, dev.as_ptr())
+    /// Hands `controller`, made by the transport `N`, over to the nvme core. See
+    /// [`engine`](super::engine) for who owns what.
+    pub(crate) fn new<N>(controller: Pin<KBox<T>>, dev: &FabricsDevice) -> Result<Self>
+    where
+        N: Transport<Controller = T>,
+    {
+        Tables::<N>::init(controller, dev.as_ptr())
     }
 
     /// # Safety

@@ -407,9 +407,3 @@ pub(crate) fn request_qid(rq: &Request<'_>) -> usize {
     // SAFETY: The request is live and initialised.
     unsafe { bindings::host_engine_request_qid(rq.as_ptr()) as usize }
 }
-
-/// The module parameter `so_priority`.
-pub(crate) fn so_priority() -> c_int {
-    // SAFETY: Reads a module parameter.
-    unsafe { bindings::host_engine_so_priority() }
-}

@@ -172,6 +172,14 @@ impl ConnectOptions {
         Ok(())
     }
 
+    /// Switches digests on that the user did not ask for.
+    pub(crate) fn add_digests(&mut self, (header, data): (bool, bool)) {
+        // SAFETY: The options are ours to change while the controller is made.
+        let opts = unsafe { self.opts.as_mut() };
+        opts.hdr_digest |= header;
+        opts.data_digest |= data;
+    }
+
     /// Allocates the engine of a controller with these options.
     pub(crate) fn engine(&self) -> Result<Engine> {
         Engine::new(self.opts)

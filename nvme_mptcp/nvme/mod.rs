@@ -6,3 +6,4 @@ pub(crate) mod ctrl;
 pub(crate) mod engine;
 pub(crate) mod fabrics;
 pub(crate) mod ops;
+pub(crate) mod params;

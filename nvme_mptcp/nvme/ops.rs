@@ -7,7 +7,10 @@ use super::{
         CtrlRef,
         NvmeCtrl, //
     },
-    fabrics::ConnectOptions,
+    fabrics::{
+        ConnectOptions,
+        Transport, //
+    },
 };
 use crate::{
     block::TagSetOwner,
@@ -30,9 +33,6 @@ use kernel::{
 pub(crate) trait Controller:
     Deref<Target = NvmeCtrl> + Send + Sync + Sized + 'static
 {
-    /// Name of the transport, for user space.
-    const NAME: &'static CStr;
-
     /// Sends an asynchronous event request.
     fn submit_async_event(&self);
 
@@ -69,12 +69,12 @@ impl<T: Controller> TagSetOwner for T {
     }
 }
 
-/// The tables of `T`.
-pub(super) struct Tables<T: Controller>(PhantomData<T>);
+/// The tables of the controllers that the transport `T` makes.
+pub(super) struct Tables<T: Transport>(PhantomData<T>);
 
-/// The callbacks get what they are given at registration: an `nvme_ctrl` that
-/// [`Tables::init`] has set up, or its owner.
-impl<T: Controller> Tables<T> {
+/// The callbacks get what they are given at registration: an `nvme_ctrl` that [`Tables::init`] has
+/// set up, or its owner.
+impl<T: Transport> Tables<T> {
     const ENGINE: bindings::host_engine_ops = bindings::host_engine_ops {
         io_work: Some(Self::io_work),
         error_work: Some(Self::error_work),
@@ -103,7 +103,10 @@ impl<T: Controller> Tables<T> {
     ///
     /// From here on it is owned by the reference count of its `nvme_ctrl`, of which the result is
     /// the first reference.
-    pub(super) fn init(controller: Pin<KBox<T>>, dev: *mut bindings::device) -> Result<CtrlRef<T>> {
+    pub(super) fn init(
+        controller: Pin<KBox<T::Controller>>,
+        dev: *mut bindings::device,
+    ) -> Result<CtrlRef<T::Controller>> {
         let ctrl = controller.as_ptr();
         // SAFETY: The pointee stays pinned: it is only dropped, by `free_ctrl()` or right below.
         let owner = KBox::into_raw(unsafe { Pin::into_inner_unchecked(controller) });
@@ -127,7 +130,7 @@ impl<T: Controller> Tables<T> {
     /// Called by the nvme core with the last reference gone.
     unsafe extern "C" fn free_ctrl(ctrl: *mut bindings::nvme_ctrl) {
         // SAFETY: `init()` has stored a `KBox<T>` there, and nobody else uses it any more.
-        drop(unsafe { KBox::from_raw(bindings::host_engine_owner(ctrl).cast::<T>()) });
+        drop(unsafe { KBox::from_raw(bindings::host_engine_owner(ctrl).cast::<T::Controller>()) });
     }
 
     /// # Safety
@@ -135,7 +138,7 @@ impl<T: Controller> Tables<T> {
     /// `ctrl` is live.
     unsafe extern "C" fn submit_async_event(ctrl: *mut bindings::nvme_ctrl) {
         // SAFETY: As this function demands.
-        unsafe { NvmeCtrl::owner::<T>(ctrl) }.submit_async_event();
+        unsafe { NvmeCtrl::owner::<T::Controller>(ctrl) }.submit_async_event();
     }
 
     /// # Safety
@@ -143,7 +146,7 @@ impl<T: Controller> Tables<T> {
     /// `ctrl` is live.
     unsafe extern "C" fn delete_ctrl(ctrl: *mut bindings::nvme_ctrl) {
         // SAFETY: As this function demands.
-        unsafe { NvmeCtrl::owner::<T>(ctrl) }.delete();
+        unsafe { NvmeCtrl::owner::<T::Controller>(ctrl) }.delete();
     }
 
     /// # Safety
@@ -151,7 +154,7 @@ impl<T: Controller> Tables<T> {
     /// `ctrl` is live.
     unsafe extern "C" fn stop_ctrl(ctrl: *mut bindings::nvme_ctrl) {
         // SAFETY: As this function demands.
-        unsafe { NvmeCtrl::owner::<T>(ctrl) }.stop();
+        unsafe { NvmeCtrl::owner::<T::Controller>(ctrl) }.stop();
     }
 
     /// # Safety
@@ -170,7 +173,7 @@ impl<T: Controller> Tables<T> {
         // SAFETY: As this function demands.
         let (owner, buf) = unsafe {
             (
-                NvmeCtrl::owner::<T>(ctrl),
+                NvmeCtrl::owner::<T::Controller>(ctrl),
                 core::slice::from_raw_parts_mut(buf.cast::<u8>(), size),
             )
         };
@@ -182,7 +185,7 @@ impl<T: Controller> Tables<T> {
     /// `owner` is what `init()` gave the engine, which is live.
     unsafe extern "C" fn io_work(owner: *mut c_void, qid: c_uint) {
         // SAFETY: As this function demands.
-        unsafe { &*owner.cast::<T>() }.io_work(qid as usize);
+        unsafe { &*owner.cast::<T::Controller>() }.io_work(qid as usize);
     }
 
     /// # Safety
@@ -190,7 +193,7 @@ impl<T: Controller> Tables<T> {
     /// As `io_work()`.
     unsafe extern "C" fn error_work(owner: *mut c_void) {
         // SAFETY: As this function demands.
-        unsafe { &*owner.cast::<T>() }.error_work();
+        unsafe { &*owner.cast::<T::Controller>() }.error_work();
     }
 
     /// # Safety
@@ -198,7 +201,7 @@ impl<T: Controller> Tables<T> {
     /// As `io_work()`.
     unsafe extern "C" fn connect_work(owner: *mut c_void) {
         // SAFETY: As this function demands.
-        unsafe { &*owner.cast::<T>() }.connect_work();
+        unsafe { &*owner.cast::<T::Controller>() }.connect_work();
     }
 
     /// # Safety
@@ -206,6 +209,6 @@ impl<T: Controller> Tables<T> {
     /// As `io_work()`.
     unsafe extern "C" fn reset_work(owner: *mut c_void) {
         // SAFETY: As this function demands.
-        unsafe { &*owner.cast::<T>() }.reset_work();
+        unsafe { &*owner.cast::<T::Controller>() }.reset_work();
     }
 }
