@@ -25,7 +25,7 @@ pub(crate) enum ConnectionState {
 }
 
 impl ConnectionState {
-    fn from_raw(state: u8) -> Self {
+    pub(super) fn from_raw(state: u8) -> Self {
         match u32::from(state) {
             bindings::TCP_ESTABLISHED => Self::Established,
             bindings::TCP_LISTEN => Self::Listening,
@@ -55,13 +55,16 @@ pub(crate) trait SocketEvents: Send + Sync + 'static {
     fn state_change(&self, state: ConnectionState);
 }
 
+/// `SK_USER_DATA_NOCOPY`: a connection that a listener accepts must not inherit a pointer that it owns no reference of.
+const NOCOPY: usize = 1;
+
 type Callback = Option<unsafe extern "C" fn(*mut bindings::sock)>;
 
 /// Callbacks that are installed on a socket, until this is dropped.
 ///
 /// # Invariants
 ///
-/// While this exists, `sk_user_data` of the socket's `struct sock` points to `*events`, and its three callbacks are
+/// While this exists, `sk_user_data` of the socket's `struct sock` points to `*events` (with a mark), and its three callbacks are
 /// those of `Adapter<T>`.
 pub(crate) struct Callbacks<T: SocketEvents> {
     socket: Arc<Socket>,
@@ -84,7 +87,7 @@ impl<T: SocketEvents> Callbacks<T> {
         let (data_ready, write_space, state_change) = unsafe {
             bindings::ffi_sock_callback_lock(sk);
             let old = ((*sk).sk_data_ready, (*sk).sk_write_space, (*sk).sk_state_change);
-            (*sk).sk_user_data = Arc::as_ptr(&events).cast_mut().cast();
+            (*sk).sk_user_data = Arc::as_ptr(&events).map_addr(|a| a | NOCOPY).cast_mut().cast();
             (*sk).sk_data_ready = Some(Adapter::<T>::data_ready);
             (*sk).sk_write_space = Some(Adapter::<T>::write_space);
             (*sk).sk_state_change = Some(Adapter::<T>::state_change);
@@ -98,6 +101,24 @@ impl<T: SocketEvents> Callbacks<T> {
             data_ready,
             write_space,
             state_change,
+        }
+    }
+}
+
+#[cfg(target)]
+impl<T: SocketEvents> Callbacks<T> {
+    /// Gives a connection that this listener has accepted the callbacks that the listener had before.
+    ///
+    /// A new connection inherits the listener's, though not the events (`SK_USER_DATA_NOCOPY`). Process context.
+    pub(crate) fn disinherit(&self, accepted: &Socket) {
+        let sk = accepted.sk();
+        // SAFETY: As in `install()`.
+        unsafe {
+            bindings::ffi_sock_callback_lock(sk);
+            (*sk).sk_data_ready = self.data_ready;
+            (*sk).sk_write_space = self.write_space;
+            (*sk).sk_state_change = self.state_change;
+            bindings::ffi_sock_callback_unlock(sk);
         }
     }
 }
@@ -131,7 +152,7 @@ impl<T: SocketEvents> Adapter<T> {
         // SAFETY: `sk` is live. The callback lock is held for reading until the end of this function, and
         // `Callbacks::drop()` takes it for writing, so what is found here stays alive meanwhile.
         unsafe {
-            let events = bindings::ffi_sock_read_user_data(sk).cast::<T>();
+            let events = bindings::ffi_sock_read_user_data(sk).cast::<T>().map_addr(|a| a & !NOCOPY);
             if let Some(events) = events.as_ref() {
                 f(events, ConnectionState::from_raw(bindings::ffi_sk_state(sk)));
             }
