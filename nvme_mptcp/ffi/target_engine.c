@@ -1,8 +1,445 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The PDU engine of the target. */
+/*
+ * The PDU engine of the target. See target_engine.h for what it promises.
+ *
+ * This file includes the running kernel's nvme/target/tcp.c, so wire format, receive state machine and their fixes come
+ * from there. What follows the include is the narrow interface to it; where a new kernel release changes tcp.c, this is
+ * the file to look at.
+ */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/module.h>
 #include "nvmet.h"
 #include "target_engine.h"
+
+/* The module's identity is Rust's (target/main.rs); tcp.c's parameters stay as it declares them. */
+#undef module_init
+#undef module_exit
+#undef MODULE_LICENSE
+#undef MODULE_DESCRIPTION
+#undef MODULE_ALIAS
+#define module_init(fn)
+#define module_exit(fn)
+#define MODULE_LICENSE(text)
+#define MODULE_DESCRIPTION(text)
+#define MODULE_ALIAS(text)
+
+/*
+ * There is no kTLS on an MPTCP socket, so tcp.c is compiled as on a kernel without NVMe/TLS. This comes after the headers
+ * whose struct layouts depend on it.
+ */
+#undef CONFIG_NVME_TARGET_TCP_TLS
+
+/* tcp.c starts a command with its own ops; nvmet must get those that the port was registered with. */
+static const struct nvmet_fabrics_ops *engine_fabrics(struct nvmet_sq *sq);
+#define nvmet_req_init(req, sq, ops) nvmet_req_init(req, sq, engine_fabrics(sq))
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-function"
+#pragma GCC diagnostic ignored "-Wunused-variable"
+#pragma GCC diagnostic ignored "-Wunused-const-variable"
+#include "tcp.c"
+#pragma GCC diagnostic pop
+
+#undef nvmet_req_init
+
 #include "helpers.c"
+
+struct target_engine {
+	struct nvmet_tcp_queue tcp;
+	struct nvmet_tcp_port port;	/* tcp.c looks up nport here */
+	struct list_head unsent;	/* answers that were put back */
+	const struct nvmet_fabrics_ops *fabrics;
+	const struct target_engine_ops *ops;
+	void *owner;
+	bool stopped;
+};
+
+static void *engine_context;
+
+static struct target_engine *to_engine(struct nvmet_tcp_queue *queue)
+{
+	return container_of(queue, struct target_engine, tcp);
+}
+
+static struct nvmet_tcp_queue *engine_sq_queue(struct nvmet_sq *sq)
+{
+	return container_of(sq, struct nvmet_tcp_queue, nvme_sq);
+}
+
+static const struct nvmet_fabrics_ops *engine_fabrics(struct nvmet_sq *sq)
+{
+	return to_engine(engine_sq_queue(sq))->fabrics;
+}
+
+int target_engine_init(void *context)
+{
+	nvmet_tcp_wq = alloc_workqueue("nvmet_mptcp_wq",
+				       WQ_MEM_RECLAIM | WQ_HIGHPRI | WQ_PERCPU,
+				       0);
+	if (!nvmet_tcp_wq)
+		return -ENOMEM;
+	engine_context = context;
+	return 0;
+}
+
+void target_engine_exit(void)
+{
+	destroy_workqueue(nvmet_tcp_wq);
+	ida_destroy(&nvmet_tcp_queue_ida);
+}
+
+void *target_engine_context(void)
+{
+	return engine_context;
+}
+
+int target_engine_priority(void)
+{
+	return so_priority;
+}
+
+/* Queues. */
+
+static void engine_io_work(struct work_struct *work)
+{
+	struct target_engine *engine = container_of(work, struct target_engine,
+						    tcp.io_work);
+
+	engine->ops->io_work(engine->owner);
+}
+
+static void engine_release_work(struct work_struct *work)
+{
+	struct target_engine *engine = container_of(work, struct target_engine,
+						    tcp.release_work);
+
+	engine->ops->release_work(engine->owner);
+}
+
+struct nvmet_tcp_queue *
+target_engine_alloc(struct nvmet_port *nport, struct socket *sock,
+		    const struct nvmet_fabrics_ops *fabrics,
+		    const struct target_engine_ops *ops)
+{
+	struct target_engine *engine;
+	struct nvmet_tcp_queue *queue;
+	int ret;
+
+	engine = kzalloc_obj(*engine);
+	if (!engine)
+		return ERR_PTR(-ENOMEM);
+	engine->port.nport = nport;
+	engine->fabrics = fabrics;
+	engine->ops = ops;
+	INIT_LIST_HEAD(&engine->unsent);
+
+	queue = &engine->tcp;
+	queue->sock = sock;
+	queue->port = &engine->port;
+	queue->state = NVMET_TCP_Q_CONNECTING;
+	spin_lock_init(&queue->state_lock);
+	kref_init(&queue->kref);
+	INIT_WORK(&queue->io_work, engine_io_work);
+	INIT_WORK(&queue->release_work, engine_release_work);
+	INIT_LIST_HEAD(&queue->free_list);
+	INIT_LIST_HEAD(&queue->resp_send_list);
+	init_llist_head(&queue->resp_list);
+
+	queue->idx = ida_alloc(&nvmet_tcp_queue_ida, GFP_KERNEL);
+	if (queue->idx < 0) {
+		ret = queue->idx;
+		goto free_engine;
+	}
+	ret = nvmet_tcp_alloc_cmd(queue, &queue->connect);
+	if (ret)
+		goto free_id;
+	nvmet_cq_init(&queue->nvme_cq);
+	ret = nvmet_sq_init(&queue->nvme_sq, &queue->nvme_cq);
+	if (ret)
+		goto free_connect;
+	nvmet_prepare_receive_pdu(queue);
+	return queue;
+
+free_connect:
+	nvmet_cq_put(&queue->nvme_cq);
+	nvmet_tcp_free_cmd(&queue->connect);
+free_id:
+	page_frag_cache_drain(&queue->pf_cache);
+	ida_free(&nvmet_tcp_queue_ida, queue->idx);
+free_engine:
+	kfree(engine);
+	return ERR_PTR(ret);
+}
+
+void target_engine_start(struct nvmet_tcp_queue *queue, void *owner)
+{
+	to_engine(queue)->owner = owner;
+	if (idle_poll_period_usecs)
+		nvmet_tcp_arm_queue_deadline(queue);
+}
+
+/* In the order of nvmet_tcp_release_queue_work(); the socket's callbacks are gone. */
+void target_engine_stop(struct nvmet_tcp_queue *queue)
+{
+	struct target_engine *engine = to_engine(queue);
+
+	if (engine->stopped)
+		return;
+	engine->stopped = true;
+	cancel_work_sync(&queue->io_work);
+	queue->rcv_state = NVMET_TCP_RECV_ERR;
+	nvmet_tcp_uninit_data_in_cmds(queue);
+	nvmet_sq_destroy(&queue->nvme_sq);
+	nvmet_cq_put(&queue->nvme_cq);
+	/* Commands that were being executed have queued it once more. */
+	cancel_work_sync(&queue->io_work);
+}
+
+void target_engine_free(struct nvmet_tcp_queue *queue)
+{
+	target_engine_stop(queue);
+	nvmet_tcp_free_cmd_data_in_buffers(queue);
+	nvmet_tcp_free_cmds(queue);
+	ida_free(&nvmet_tcp_queue_ida, queue->idx);
+	page_frag_cache_drain(&queue->pf_cache);
+	kfree(to_engine(queue));
+}
+
+void target_engine_release(struct nvmet_tcp_queue *queue)
+{
+	nvmet_tcp_schedule_release_queue(queue);
+}
+
+void target_engine_kick(struct nvmet_tcp_queue *queue)
+{
+	queue_work_on(queue_cpu(queue), nvmet_tcp_wq, &queue->io_work);
+}
+
+/*
+ * tcp.c works on the CPU that a connection's packets come in on. TCP keeps that in its socket, MPTCP in those of the
+ * subflows only, so for the connection it is done here.
+ */
+void target_engine_data_ready(struct nvmet_tcp_queue *queue)
+{
+	sk_incoming_cpu_update(queue->sock->sk);
+	target_engine_kick(queue);
+}
+
+int target_engine_id(struct nvmet_tcp_queue *queue)
+{
+	return queue->idx;
+}
+
+struct nvmet_ctrl *target_engine_ctrl(struct nvmet_tcp_queue *queue)
+{
+	return READ_ONCE(queue->nvme_sq.ctrl);
+}
+
+bool target_engine_is_admin(struct nvmet_tcp_queue *queue)
+{
+	return !queue->nvme_sq.qid;
+}
+
+bool target_engine_is_released(struct nvmet_tcp_queue *queue)
+{
+	return READ_ONCE(queue->state) == NVMET_TCP_Q_DISCONNECTING;
+}
+
+void *target_engine_owner_of_sq(struct nvmet_sq *sq)
+{
+	return to_engine(engine_sq_queue(sq))->owner;
+}
+
+void *target_engine_owner_of_req(struct nvmet_req *req)
+{
+	return target_engine_owner_of_sq(req->sq);
+}
+
+int target_engine_install(struct nvmet_tcp_queue *queue)
+{
+	int ret;
+
+	queue->nr_cmds = queue->nvme_sq.size * 2;
+	ret = nvmet_tcp_alloc_cmds(queue);
+	if (ret)
+		queue->nr_cmds = 0;
+	return ret;
+}
+
+/* I/O. */
+
+int target_engine_recv(struct nvmet_tcp_queue *queue, int budget, int *taken)
+{
+	return nvmet_tcp_try_recv(queue, budget, taken);
+}
+
+void target_engine_fail(struct nvmet_tcp_queue *queue, int error)
+{
+	nvmet_tcp_socket_error(queue, error);
+}
+
+bool target_engine_keep_polling(struct nvmet_tcp_queue *queue, int steps)
+{
+	return nvmet_tcp_check_queue_deadline(queue, steps);
+}
+
+void target_engine_queue_response(struct nvmet_req *req)
+{
+	nvmet_tcp_queue_response(req);
+}
+
+/* Answers. */
+
+bool target_engine_pending(struct nvmet_tcp_queue *queue)
+{
+	return !list_empty(&to_engine(queue)->unsent) ||
+	       !list_empty(&queue->resp_send_list) ||
+	       !llist_empty(&queue->resp_list);
+}
+
+/*
+ * tcp.c's send states say here which PDUs the answer is made of. SEND_DATA is ours: C2HData and a response, where
+ * SEND_DATA_PDU is C2HData that says success by itself. cmd->offset counts the bytes of the whole answer sent.
+ */
+#define ENGINE_SEND_DATA_AND_RESPONSE	NVMET_TCP_SEND_DATA
+
+struct nvmet_tcp_cmd *target_engine_pop(struct nvmet_tcp_queue *queue)
+{
+	struct target_engine *engine = to_engine(queue);
+	struct nvmet_tcp_cmd *cmd;
+
+	cmd = list_first_entry_or_null(&engine->unsent, struct nvmet_tcp_cmd,
+				       entry);
+	if (cmd) {
+		list_del_init(&cmd->entry);
+		return cmd;
+	}
+	cmd = nvmet_tcp_fetch_cmd(queue);
+	queue->snd_cmd = NULL;
+	if (!cmd || cmd->state != NVMET_TCP_SEND_DATA_PDU)
+		return cmd;
+
+	/*
+	 * The bio_vec of a digest needs a page of the direct map, which the array of commands may not have. A command that
+	 * is answered with data asks for none, so its R2T has room.
+	 */
+	if (queue->data_digest)
+		memcpy(cmd->r2t_pdu, &cmd->exp_ddgst, NVME_TCP_DIGEST_LENGTH);
+	if (!queue->nvme_sq.sqhd_disabled) {
+		nvmet_setup_response_pdu(cmd);
+		cmd->state = ENGINE_SEND_DATA_AND_RESPONSE;
+	}
+	return cmd;
+}
+
+void target_engine_put_back(struct nvmet_tcp_cmd *cmd)
+{
+	list_add(&cmd->entry, &to_engine(cmd->queue)->unsent);
+}
+
+struct engine_vector {
+	struct bio_vec *bv;
+	unsigned int max;
+	u32 max_bytes;
+	u32 skip;	/* bytes that have been sent */
+	struct target_engine_pdu *pdu;
+};
+
+/* Appends what fits of @len bytes, or counts them as left. */
+static void engine_append(struct engine_vector *vec, struct page *page,
+			  u32 offset, u32 len)
+{
+	struct target_engine_pdu *pdu = vec->pdu;
+	u32 skip = min(vec->skip, len);
+	u32 room;
+
+	vec->skip -= skip;
+	offset += skip;
+	len -= skip;
+	room = pdu->left || pdu->segments == vec->max ? 0 :
+	       min(len, vec->max_bytes - pdu->bytes);
+	if (room) {
+		bvec_set_page(&vec->bv[pdu->segments++], page, room, offset);
+		pdu->bytes += room;
+	}
+	pdu->left += len - room;
+}
+
+static void engine_append_virt(struct engine_vector *vec, void *data, u32 len)
+{
+	engine_append(vec, virt_to_page(data), offset_in_page(data), len);
+}
+
+static void engine_append_data(struct engine_vector *vec,
+			       struct nvmet_tcp_cmd *cmd)
+{
+	struct target_engine_pdu *pdu = vec->pdu;
+	u32 left = cmd->req.transfer_len;
+	struct scatterlist *sg;
+	unsigned int i;
+
+	/* tcp.c allocates it as an array of single pages, so the first unsent one is found without walking. */
+	i = min(vec->skip, left) / PAGE_SIZE;
+	vec->skip -= i * PAGE_SIZE;
+	left -= i * PAGE_SIZE;
+	for (; left && i < cmd->req.sg_cnt; i++) {
+		u32 len;
+
+		if (pdu->left) {
+			pdu->left += left;
+			return;
+		}
+		sg = &cmd->req.sg[i];
+		len = min(left, sg->length);
+		engine_append(vec, sg_page(sg), sg->offset, len);
+		left -= len;
+	}
+}
+
+void target_engine_describe(struct nvmet_tcp_cmd *cmd, struct bio_vec *bv,
+			    unsigned int max, u32 max_bytes,
+			    struct target_engine_pdu *pdu)
+{
+	u32 hdgst = nvmet_tcp_hdgst_len(cmd->queue);
+	struct engine_vector vec = {
+		.bv = bv, .max = max, .max_bytes = max_bytes,
+		.skip = cmd->offset, .pdu = pdu,
+	};
+
+	*pdu = (struct target_engine_pdu){};
+	switch (cmd->state) {
+	case NVMET_TCP_SEND_R2T:
+		engine_append_virt(&vec, cmd->r2t_pdu,
+				   sizeof(*cmd->r2t_pdu) + hdgst);
+		return;
+	case NVMET_TCP_SEND_DATA_PDU:
+	case ENGINE_SEND_DATA_AND_RESPONSE:
+		engine_append_virt(&vec, cmd->data_pdu,
+				   sizeof(*cmd->data_pdu) + hdgst);
+		engine_append_data(&vec, cmd);
+		engine_append_virt(&vec, cmd->r2t_pdu,
+				   nvmet_tcp_ddgst_len(cmd->queue));
+		if (cmd->state == NVMET_TCP_SEND_DATA_PDU)
+			return;
+		fallthrough;
+	default:
+		engine_append_virt(&vec, cmd->rsp_pdu,
+				   sizeof(*cmd->rsp_pdu) + hdgst);
+	}
+}
+
+void target_engine_advance(struct nvmet_tcp_cmd *cmd, u32 bytes)
+{
+	cmd->offset += bytes;
+}
+
+void target_engine_sent(struct nvmet_tcp_cmd *cmd)
+{
+	if (cmd->state == NVMET_TCP_SEND_R2T) {
+		cmd->flags |= NVMET_TCP_F_R2T_SENT;
+		return;
+	}
+	nvmet_tcp_free_cmd_buffers(cmd);
+	nvmet_tcp_put_cmd(cmd);
+}

@@ -90,6 +90,14 @@ impl Address {
         Host(self)
     }
 
+    /// Whether it stands for all addresses of the machine.
+    #[cfg(target)]
+    pub(crate) fn is_any(&self) -> bool {
+        let mut copy = self.0;
+        // SAFETY: The address is valid.
+        unsafe { bindings::inet_addr_is_any(&mut copy) }
+    }
+
     /// Writes the address as text, with its port if `port`, and returns the length. The buffer is
     /// C-string terminated.
     pub(crate) fn format(&self, buf: &mut [u8], port: bool) -> usize {

@@ -26,7 +26,7 @@ pub(crate) enum ConnectionState {
 }
 
 impl ConnectionState {
-    fn from_raw(state: u8) -> Self {
+    pub(super) fn from_raw(state: u8) -> Self {
         match u32::from(state) {
             bindings::TCP_ESTABLISHED => Self::Established,
             bindings::TCP_LISTEN => Self::Listening,
@@ -56,14 +56,18 @@ pub(crate) trait SocketEvents: Send + Sync + 'static {
     fn state_change(&self, state: ConnectionState);
 }
 
+/// `SK_USER_DATA_NOCOPY`: a connection that a listener accepts must not inherit a pointer that it
+/// owns no reference of.
+const NOCOPY: usize = 1;
+
 type Callback = Option<unsafe extern "C" fn(*mut bindings::sock)>;
 
 /// Callbacks that are installed on a socket, until this is dropped.
 ///
 /// # Invariants
 ///
-/// While this exists, `sk_user_data` of the socket's `struct sock` points to `*events`, and its
-/// three callbacks are those of `Adapter<T>`.
+/// While this exists, `sk_user_data` of the socket's `struct sock` points to `*events`, marked not
+/// to be copied to accepted sockets, and its three callbacks are those of `Adapter<T>`.
 pub(crate) struct Callbacks<T: SocketEvents> {
     socket: Arc<Socket>,
     _events: Arc<T>,
@@ -90,7 +94,10 @@ impl<T: SocketEvents> Callbacks<T> {
                 (*sk).sk_write_space,
                 (*sk).sk_state_change,
             );
-            (*sk).sk_user_data = Arc::as_ptr(&events).cast_mut().cast();
+            (*sk).sk_user_data = Arc::as_ptr(&events)
+                .map_addr(|a| a | NOCOPY)
+                .cast_mut()
+                .cast();
             (*sk).sk_data_ready = Some(Adapter::<T>::data_ready);
             (*sk).sk_write_space = Some(Adapter::<T>::write_space);
             (*sk).sk_state_change = Some(Adapter::<T>::state_change);
@@ -104,6 +111,26 @@ impl<T: SocketEvents> Callbacks<T> {
             data_ready,
             write_space,
             state_change,
+        }
+    }
+}
+
+#[cfg(target)]
+impl<T: SocketEvents> Callbacks<T> {
+    /// Gives a connection that this listener has accepted the callbacks that the listener had
+    /// before.
+    ///
+    /// A new connection inherits the listener's, though not the events (`SK_USER_DATA_NOCOPY`).
+    /// Process context.
+    pub(crate) fn disinherit(&self, accepted: &Socket) {
+        let sk = accepted.sk();
+        // SAFETY: As in `install()`.
+        unsafe {
+            bindings::ffi_sock_callback_lock(sk);
+            (*sk).sk_data_ready = self.data_ready;
+            (*sk).sk_write_space = self.write_space;
+            (*sk).sk_state_change = self.state_change;
+            bindings::ffi_sock_callback_unlock(sk);
         }
     }
 }
@@ -139,7 +166,9 @@ impl<T: SocketEvents> Adapter<T> {
         // function, and `Callbacks::drop()` takes it for writing, so what is found here stays alive
         // meanwhile.
         unsafe {
-            let events = bindings::ffi_sock_read_user_data(sk).cast::<T>();
+            let events = bindings::ffi_sock_read_user_data(sk)
+                .cast::<T>()
+                .map_addr(|a| a & !NOCOPY);
             if let Some(events) = events.as_ref() {
                 f(
                     events,

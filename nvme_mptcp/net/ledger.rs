@@ -21,7 +21,6 @@ pub(crate) enum Fate {
 }
 
 /// One PDU, or a part of one, in a batch.
-#[derive(Clone, Copy)]
 struct Entry<T> {
     item: T,
     /// Bytes of it in the batch.
@@ -33,17 +32,17 @@ struct Entry<T> {
 }
 
 /// The PDUs of a batch, at most `N`, in the order in which they are sent.
-pub(crate) struct Ledger<T: Copy, const N: usize> {
+pub(crate) struct Ledger<T, const N: usize> {
     entries: [Option<Entry<T>>; N],
     used: usize,
     bytes: usize,
 }
 
-impl<T: Copy, const N: usize> Ledger<T, N> {
+impl<T, const N: usize> Ledger<T, N> {
     /// An empty ledger.
     pub(crate) const fn new() -> Self {
         Self {
-            entries: [None; N],
+            entries: [const { None }; N],
             used: 0,
             bytes: 0,
         }
@@ -62,6 +61,18 @@ impl<T: Copy, const N: usize> Ledger<T, N> {
     /// Bytes of the batch.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Whether the last PDU is in only in part.
+    #[cfg(not(host))]
+    pub(crate) fn is_cut(&self) -> bool {
+        self.last_left() != 0
+    }
+
+    /// Number of PDUs.
+    #[cfg(not(host))]
+    pub(crate) fn len(&self) -> usize {
+        self.used
     }
 
     fn last_left(&self) -> u32 {

@@ -9,6 +9,8 @@
 //! C headers: [`include/linux/net.h`](srctree/include/linux/net.h),
 //! [`include/net/mptcp.h`](srctree/include/net/mptcp.h); RFC 8684.
 
+#[cfg(target)]
+use super::callbacks::ConnectionState;
 use super::{
     address::Address,
     gather::Vector,
@@ -42,8 +44,8 @@ unsafe impl Sync for Socket {}
 impl Socket {
     /// Creates an MPTCP socket for addresses of the family of `address` in `net`.
     ///
-    /// It is set up for storage traffic: it may use memory reserves and never waits for reclaim.
-    /// May sleep.
+    /// That of a host is set up for storage traffic: it may use memory reserves and never waits for
+    /// reclaim. May sleep.
     pub(crate) fn new(net: &NetNamespace, address: &Address) -> Result<Self> {
         let mut raw = core::ptr::null_mut();
         // SAFETY: The namespace is alive, and `raw` is a valid place for the result.
@@ -60,8 +62,11 @@ impl Socket {
         // SAFETY: The socket is new, so nothing else uses it; a socket of sock_create_kern() has no
         // reference on its namespace, and gets one here, because TCP state may outlive the socket.
         unsafe { bindings::sk_net_refcnt_upgrade((*sock.as_ptr()).sk.cast()) };
+        #[cfg(host)]
         // SAFETY: The socket is live.
-        unsafe { bindings::ffi_sock_storage_prepare(sock.as_ptr()) };
+        unsafe {
+            bindings::ffi_sock_storage_prepare(sock.as_ptr())
+        };
         // INVARIANT: Created above.
         Ok(Self { sock })
     }
@@ -205,8 +210,6 @@ impl Socket {
             other => other?,
         }
         let sock = NonNull::new(raw).ok_or(EINVAL)?;
-        // SAFETY: The socket is live and ours alone.
-        unsafe { bindings::ffi_sock_storage_prepare(sock.as_ptr()) };
         // INVARIANT: kernel_accept() hands the new socket to its caller. It inherits the listener's
         // reference counting of the namespace.
         Ok(Some(Self { sock }))
@@ -240,6 +243,13 @@ impl Socket {
         let _ = unsafe {
             bindings::kernel_sock_shutdown(self.as_ptr(), bindings::sock_shutdown_cmd_SHUT_RDWR)
         };
+    }
+
+    /// The state of the connection. Any context.
+    #[cfg(target)]
+    pub(crate) fn state(&self) -> ConnectionState {
+        // SAFETY: The socket is live.
+        ConnectionState::from_raw(unsafe { bindings::ffi_sk_state(self.sk()) })
     }
 
     /// Whether there is room to send. Any context.

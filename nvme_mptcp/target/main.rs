@@ -1,13 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! NVMe over MPTCP target.
-
-use kernel::prelude::*;
+//!
+//! A drop-in for nvmet-tcp: the same wire format (by the kernel's own code, see [`nvmet::engine`]),
+//! the same configuration, on sockets that speak MPTCP with hosts that do, and TCP with those that
+//! do not.
+//!
+//! - [`transport`] answers nvmet's calls.
+//! - [`port`] listens and accepts.
+//! - [`queue`] is a connection from accept to release.
+//! - [`send`] sends many answers at once.
 
 #[path = "../ffi/mod.rs"]
 mod ffi;
 #[path = "../net/mod.rs"]
 mod net;
+#[path = "../nvmet/mod.rs"]
+mod nvmet;
+
+mod port;
+mod queue;
+mod send;
+mod transport;
+
+use kernel::prelude::*;
+use nvmet::transport::Registration;
+use queue::Queue;
 
 module! {
     type: Target,
@@ -15,13 +33,18 @@ module! {
     authors: ["nvme-mptcp developers"],
     description: "NVMe over MPTCP target transport",
     license: "GPL",
-    alias: ["nvmet-transport-3", "nvmet-transport-4"],
+    alias: ["nvmet-transport-4"],
 }
 
-struct Target;
+/// The loaded module. Unloading it drops the registration, which ends all connections.
+struct Target {
+    _registration: Registration<Queue>,
+}
 
 impl kernel::Module for Target {
-    fn init(_module: &'static ThisModule) -> Result<Self> {
-        Ok(Target)
+    fn init(module: &'static ThisModule) -> Result<Self> {
+        Ok(Target {
+            _registration: transport::register(module)?,
+        })
     }
 }

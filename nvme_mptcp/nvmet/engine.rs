@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The PDU engine of one connection (`target_engine.h`), and the answers that it wants sent.
+
+use super::port::PortConfig;
+use crate::{
+    ffi::bindings,
+    net::{
+        gather::Vector,
+        mptcp::Socket, //
+    },
+};
+use core::{
+    marker::PhantomData,
+    ptr::NonNull, //
+};
+use kernel::{
+    error::{
+        from_err_ptr,
+        to_result, //
+    },
+    prelude::*,
+    sync::Arc, //
+};
+
+/// The owner of an [`Engine`]: a connection.
+pub(crate) trait Connection: Send + Sync + Sized + 'static {
+    /// The engine of this connection.
+    fn engine(&self) -> &Engine<Self>;
+
+    /// Receives and sends. In process context, never twice at a time, after [`Engine::kick`].
+    fn io_work(&self);
+
+    /// Ends the connection. In process context, once, after [`Engine::release`].
+    ///
+    /// It must remove the socket's callbacks, and then [`Engine::stop`].
+    fn release(this: Arc<Self>);
+}
+
+/// Identifies a controller. Only to be compared.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) struct ControllerId(pub(super) NonNull<bindings::nvmet_ctrl>);
+
+/// The PDU engine of a connection.
+///
+/// # Invariants
+///
+/// `queue` is a live queue of the engine that this object owns. It was allocated for `socket` and
+/// with the callbacks of `Adapter<C>`.
+pub(crate) struct Engine<C: Connection> {
+    queue: NonNull<bindings::nvmet_tcp_queue>,
+    _socket: Arc<Socket>,
+    _connection: PhantomData<fn(C)>,
+}
+
+// SAFETY: The engine's functions may be called from any thread; those that may not be called twice
+// at a time belong to the io work, which runs once at a time.
+unsafe impl<C: Connection> Send for Engine<C> {}
+// SAFETY: As above.
+unsafe impl<C: Connection> Sync for Engine<C> {}
+
+impl<C: Connection> Engine<C> {
+    /// Prepares to speak NVMe/TCP on a connection that has been accepted on `port`. May sleep.
+    pub(crate) fn new(port: &PortConfig, socket: Arc<Socket>) -> Result<Self> {
+        // SAFETY: The port is live as long as a connection of it by its invariant, the socket is
+        // kept by this object, and both tables of operations are alive while a connection is.
+        let queue = from_err_ptr(unsafe {
+            bindings::target_engine_alloc(
+                port.as_ptr(),
+                socket.as_ptr(),
+                port.fabrics(),
+                &Adapter::<C>::OPS,
+            )
+        })?;
+        // INVARIANT: Just allocated.
+        Ok(Self {
+            queue: NonNull::new(queue).ok_or(ENOMEM)?,
+            _socket: socket,
+            _connection: PhantomData,
+        })
+    }
+
+    fn as_ptr(&self) -> *mut bindings::nvmet_tcp_queue {
+        self.queue.as_ptr()
+    }
+
+    /// Makes `connection` the owner of its engine, once. Until its [`Connection::release`] it keeps
+    /// itself alive.
+    pub(crate) fn start(connection: Arc<C>) {
+        let queue = connection.engine().as_ptr();
+        // SAFETY: The queue is live. It owns a reference from now on, given back by
+        // `Adapter::release_work`.
+        unsafe {
+            bindings::target_engine_start(queue, Arc::into_raw(connection).cast_mut().cast())
+        };
+    }
+
+    /// Stops the io work, and waits for commands that are being executed. May sleep.
+    ///
+    /// The socket must not have callbacks any more that kick.
+    pub(crate) fn stop(&self) {
+        // SAFETY: The queue is live.
+        unsafe { bindings::target_engine_stop(self.as_ptr()) };
+    }
+
+    /// Has the connection released, if that has not been asked for before. Any context.
+    pub(crate) fn release(&self) {
+        // SAFETY: The queue is live.
+        unsafe { bindings::target_engine_release(self.as_ptr()) };
+    }
+
+    /// Has the io work run. Any context.
+    pub(crate) fn kick(&self) {
+        // SAFETY: The queue is live.
+        unsafe { bindings::target_engine_kick(self.as_ptr()) };
+    }
+
+    /// Has the io work run on this CPU, because data has come in here. Any context that may not
+    /// migrate.
+    pub(crate) fn data_ready(&self) {
+        // SAFETY: The queue is live.
+        unsafe { bindings::target_engine_data_ready(self.as_ptr()) };
+    }
+
+    /// The number of this connection in messages.
+    pub(crate) fn id(&self) -> c_int {
+        // SAFETY: The queue is live.
+        unsafe { bindings::target_engine_id(self.as_ptr()) }
+    }
+
+    /// The controller that this connection is a queue of. Any context.
+    pub(crate) fn controller(&self) -> Option<ControllerId> {
+        // SAFETY: The queue is live.
+        NonNull::new(unsafe { bindings::target_engine_ctrl(self.as_ptr()) }).map(ControllerId)
+    }
+
+    /// Whether this is an admin queue, or not connected yet. Any context.
+    pub(crate) fn is_admin(&self) -> bool {
+        // SAFETY: The queue is live.
+        unsafe { bindings::target_engine_is_admin(self.as_ptr()) }
+    }
+
+    /// Whether [`Engine::release`] has been called. Any context.
+    pub(crate) fn is_released(&self) -> bool {
+        // SAFETY: The queue is live.
+        unsafe { bindings::target_engine_is_released(self.as_ptr()) }
+    }
+
+    /// Allocates the commands of a queue that is being connected. For [`Transport::install_queue`]
+    /// only. May sleep.
+    ///
+    /// [`Transport::install_queue`]: super::transport::Transport::install_queue
+    pub(crate) fn install(&self) -> Result {
+        // SAFETY: The queue is live.
+        to_result(unsafe { bindings::target_engine_install(self.as_ptr()) })
+    }
+
+    /// Takes at most `budget` PDUs from the socket and executes their commands. For the io work
+    /// only.
+    ///
+    /// Adds the number of steps to `steps`, and returns whether there may be more.
+    ///
+    /// # Errors
+    ///
+    /// The connection, or its controller, is being ended.
+    pub(crate) fn receive(&self, budget: c_int, steps: &mut c_int) -> Result<bool> {
+        // SAFETY: The queue is live, and only its io work receives.
+        let ret = unsafe { bindings::target_engine_recv(self.as_ptr(), budget, steps) };
+        to_result(ret)?;
+        Ok(ret > 0)
+    }
+
+    /// Ends the connection, or its controller, because of an error of the socket. For the io work
+    /// only.
+    pub(crate) fn fail(&self, error: Error) {
+        // SAFETY: The queue is live.
+        unsafe { bindings::target_engine_fail(self.as_ptr(), error.to_errno()) };
+    }
+
+    /// Whether to look for data again though there is none, because the administrator wants
+    /// polling.
+    pub(crate) fn keep_polling(&self, steps: c_int) -> bool {
+        // SAFETY: The queue is live.
+        unsafe { bindings::target_engine_keep_polling(self.as_ptr(), steps) }
+    }
+
+    /// Whether answers wait to be sent. For the io work only.
+    pub(crate) fn has_answers(&self) -> bool {
+        // SAFETY: The queue is live.
+        unsafe { bindings::target_engine_pending(self.as_ptr()) }
+    }
+
+    /// Takes the next answer. For the io work only.
+    pub(crate) fn pop(&self) -> Option<Answer> {
+        // SAFETY: The queue is live, and only its io work sends.
+        NonNull::new(unsafe { bindings::target_engine_pop(self.as_ptr()) }).map(Answer)
+    }
+}
+
+impl<C: Connection> Drop for Engine<C> {
+    fn drop(&mut self) {
+        // SAFETY: The queue is live, and this is its last use. An engine that was started is
+        // dropped by its connection, that is after its release.
+        unsafe { bindings::target_engine_free(self.as_ptr()) };
+    }
+}
+
+/// An answer to send: the command that it answers.
+///
+/// # Invariants
+///
+/// The command was popped from a live queue, and neither sent completely nor put back since.
+pub(crate) struct Answer(NonNull<bindings::nvmet_tcp_cmd>);
+
+// SAFETY: A command belongs to whoever popped it, on any thread.
+unsafe impl Send for Answer {}
+
+impl Answer {
+    /// Describes what is unsent of it in the free part of `vector`, which is to be cleared before
+    /// the answer is settled.
+    pub(crate) fn describe(&self, vector: &mut Vector) -> Part {
+        let mut pdu: bindings::target_engine_pdu = pin_init::zeroed();
+        let room = vector.room();
+        // SAFETY: The command is popped by the type invariant, so what it describes stays; there is
+        // the room that is told.
+        unsafe {
+            bindings::target_engine_describe(
+                self.0.as_ptr(),
+                room.segments,
+                room.max_segments,
+                room.max_bytes,
+                &mut pdu,
+            );
+            vector.commit(pdu.segments, pdu.bytes);
+        }
+        Part {
+            bytes: pdu.bytes,
+            left: pdu.left,
+        }
+    }
+
+    /// All of it is out. The command is the engine's again.
+    pub(crate) fn sent(self) {
+        // SAFETY: By the type invariant, and it ends here.
+        unsafe { bindings::target_engine_sent(self.0.as_ptr()) };
+    }
+
+    /// `bytes` of it are out; the rest becomes the next answer.
+    pub(crate) fn put_back(self, bytes: u32) {
+        // SAFETY: By the type invariant, and it ends here.
+        unsafe {
+            bindings::target_engine_advance(self.0.as_ptr(), bytes);
+            bindings::target_engine_put_back(self.0.as_ptr());
+        }
+    }
+}
+
+/// How much of an answer a vector has.
+pub(crate) struct Part {
+    /// Bytes described.
+    pub(crate) bytes: u32,
+    /// Bytes for which there was no room.
+    pub(crate) left: u32,
+}
+
+/// The `so_priority` parameter.
+pub(crate) fn so_priority() -> c_int {
+    // SAFETY: Reads a module parameter.
+    unsafe { bindings::target_engine_priority() }
+}
+
+/// The C side of [`Connection`].
+struct Adapter<C: Connection>(PhantomData<C>);
+
+impl<C: Connection> Adapter<C> {
+    const OPS: bindings::target_engine_ops = bindings::target_engine_ops {
+        io_work: Some(Self::io_work),
+        release_work: Some(Self::release_work),
+    };
+
+    /// # Safety
+    ///
+    /// Called by the engine only, with the owner given to `target_engine_start()`, before
+    /// `target_engine_stop()` has returned, which the owner calls while it holds a reference on
+    /// itself.
+    unsafe extern "C" fn io_work(owner: *mut c_void) {
+        // SAFETY: The owner is alive as this function demands.
+        let connection = unsafe { &*owner.cast::<C>() };
+        connection.io_work();
+    }
+
+    /// # Safety
+    ///
+    /// Called by the engine only, once, with the owner given to `target_engine_start()`.
+    unsafe extern "C" fn release_work(owner: *mut c_void) {
+        // SAFETY: The reference is the one that `Engine::start()` gave away.
+        let connection = unsafe { Arc::from_raw(owner.cast_const().cast::<C>()) };
+        C::release(connection);
+    }
+}

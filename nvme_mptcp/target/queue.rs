@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A connection: one queue of a host's controller.
+//!
+//! # Life
+//!
+//! 1. [`Queue::start`] makes an accepted socket a queue: it is in the list of all queues, it owns
+//! itself through its engine, and the socket calls it. It is **connecting** until the engine has
+//! answered the ICReq, then **live**.
+//! 2. The first of these asks for its release: the connection's end by the host or the network,
+//! [`Queue::end`] because of a port, a controller or the module. It is **released** from then on;
+//! the engine sees to it that this happens once.
+//! 3. [`Queue::release`], on nvmet's workqueue, consumes the queue's reference on itself: out of
+//! the list, no callbacks, no io work, all commands done. The last reference closes the socket and
+//! frees the rest.
+
+use crate::{
+    net::{
+        address::Address,
+        callbacks::{
+            Callbacks,
+            ConnectionState,
+            SocketEvents, //
+        },
+        mptcp::Socket, //
+    },
+    nvmet::engine::{
+        self,
+        Connection,
+        ControllerId,
+        Engine, //
+    },
+    port::Port,
+    send::{
+        Batch,
+        Sent, //
+    },
+};
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{
+        Arc,
+        Mutex, //
+    },
+};
+
+/// PDUs taken from the socket before what they caused is sent.
+const RECEIVE_BUDGET: c_int = 8;
+
+/// PDUs taken and answers sent before other work of the CPU has its turn.
+const WORK_BUDGET: c_int = 64;
+
+/// A connection. See the [module](self) for its life.
+#[pin_data]
+pub(crate) struct Queue {
+    engine: Engine<Queue>,
+    socket: Arc<Socket>,
+    port: Arc<Port>,
+    local: Address,
+    peer: Address,
+    /// Installed from start to release.
+    #[pin]
+    callbacks: Mutex<Option<Callbacks<Queue>>>,
+    /// Of the io work.
+    #[pin]
+    batch: Mutex<KBox<Batch>>,
+}
+
+impl Queue {
+    /// Serves a connection that `port` has accepted. May sleep.
+    pub(crate) fn start(port: Arc<Port>, socket: Socket) -> Result {
+        let local = socket.local_address()?;
+        let peer = socket.peer_address()?;
+        // What the network has not taken when a connection ends must not reach the host later.
+        socket.set_no_linger();
+        Self::set_priority(&socket)?;
+
+        let socket = Arc::new(socket, GFP_KERNEL)?;
+        let queue = Arc::pin_init(
+            try_pin_init!(Self {
+                engine: Engine::new(port.config(), socket.clone())?,
+                callbacks <- new_mutex!(None),
+                batch <- new_mutex!(Batch::new()?),
+                socket,
+                port,
+                local,
+                peer,
+            }),
+            GFP_KERNEL,
+        )?;
+        queue.port.queues().add(queue.clone())?;
+        Engine::start(queue.clone());
+
+        let mut callbacks = queue.callbacks.lock();
+        *callbacks = Some(Callbacks::install(queue.socket.clone(), queue.clone()));
+        drop(callbacks);
+        // What happened before the callbacks were there.
+        if queue.socket.state() == ConnectionState::Established {
+            queue.engine.kick();
+        } else {
+            queue.engine.release();
+        }
+        pr_debug!("queue {}: {} connected\n", queue.engine.id(), queue.peer);
+        Ok(())
+    }
+
+    /// Applies the `so_priority` parameter. May sleep.
+    pub(crate) fn set_priority(socket: &Socket) -> Result {
+        match engine::so_priority() {
+            priority if priority > 0 => socket.set_priority(priority),
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends the connection; it is released soon. May sleep.
+    fn end(&self) {
+        self.socket.shutdown();
+        self.engine.release();
+    }
+
+    /// The port that has accepted the connection.
+    pub(crate) fn port(&self) -> &Port {
+        &self.port
+    }
+
+    /// Whether this is a connection of `port`.
+    pub(crate) fn is_of(&self, port: &Arc<Port>) -> bool {
+        Arc::ptr_eq(&self.port, port)
+    }
+
+    /// All connections of the transport.
+    pub(crate) fn queues(&self) -> &Queues {
+        self.port.queues()
+    }
+
+    /// The controller that it is a queue of, once it is connected.
+    pub(crate) fn controller(&self) -> Option<ControllerId> {
+        self.engine.controller()
+    }
+
+    /// Whether it is the admin queue of its controller, or connecting.
+    pub(crate) fn is_admin(&self) -> bool {
+        self.engine.is_admin()
+    }
+
+    /// Our address, by which the host has found us.
+    pub(crate) fn local_address(&self) -> Address {
+        self.local
+    }
+
+    /// Allocates the commands of the queue, when it is connected to its controller. May sleep.
+    pub(crate) fn allocate_commands(&self) -> Result {
+        self.engine.install()
+    }
+
+    /// Receives and sends until there is nothing to do, or the budget is used up.
+    ///
+    /// Returns whether there is more to do.
+    fn turn(&self, batch: &mut Batch, steps: &mut c_int) -> Result<bool> {
+        loop {
+            let mut pending = self.engine.receive(RECEIVE_BUDGET, steps)?;
+
+            match batch.send(&self.engine, &self.socket) {
+                Ok(Sent::All(answers)) => {
+                    *steps = steps.saturating_add(answers as c_int);
+                    pending = true;
+                }
+                Ok(Sent::Nothing | Sent::NoRoom) => {}
+                Err(e) => {
+                    self.engine.fail(e);
+                    return Err(e);
+                }
+            }
+            if !pending || *steps >= WORK_BUDGET {
+                return Ok(pending);
+            }
+        }
+    }
+}
+
+impl Connection for Queue {
+    fn engine(&self) -> &Engine<Self> {
+        &self.engine
+    }
+
+    fn io_work(&self) {
+        let mut steps = 0;
+        // After an error the connection is being ended.
+        if let Ok(pending) = self.turn(&mut self.batch.lock(), &mut steps) {
+            if self.engine.keep_polling(steps) || pending {
+                self.engine.kick();
+            }
+        }
+    }
+
+    fn release(this: Arc<Self>) {
+        pr_debug!("queue {}: {} released\n", this.engine.id(), this.peer);
+        this.queues().remove(&this);
+        drop(this.callbacks.lock().take());
+        this.engine.stop();
+    }
+}
+
+impl SocketEvents for Queue {
+    fn data_ready(&self, _: ConnectionState) {
+        self.engine.data_ready();
+    }
+
+    fn write_space(&self) {
+        self.engine.kick();
+    }
+
+    fn state_change(&self, state: ConnectionState) {
+        if state == ConnectionState::Closed {
+            self.engine.release();
+        }
+    }
+}
+
+/// All connections of the transport that are not released yet.
+#[pin_data]
+pub(crate) struct Queues {
+    #[pin]
+    list: Mutex<KVec<Arc<Queue>>>,
+}
+
+impl Queues {
+    /// None yet.
+    pub(crate) fn new() -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                list <- new_mutex!(KVec::new()),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    fn add(&self, queue: Arc<Queue>) -> Result {
+        Ok(self.list.lock().push(queue, GFP_KERNEL)?)
+    }
+
+    fn remove(&self, queue: &Arc<Queue>) {
+        self.list.lock().retain(|other| !Arc::ptr_eq(other, queue));
+    }
+
+    /// Ends all connections that `condition` is true for. May sleep.
+    pub(crate) fn end_where(&self, condition: impl Fn(&Queue) -> bool) {
+        for queue in self.list.lock().iter() {
+            if condition(queue) {
+                queue.end();
+            }
+        }
+    }
+
+    /// Number of controllers whose admin queue is about to be released.
+    pub(crate) fn controllers_ending(&self) -> usize {
+        self.list
+            .lock()
+            .iter()
+            .filter(|q| q.engine.is_released() && q.is_admin() && q.controller().is_some())
+            .count()
+    }
+
+    /// The address of the host of a controller.
+    pub(crate) fn host_of(&self, controller: ControllerId) -> Option<Address> {
+        self.list
+            .lock()
+            .iter()
+            .find(|q| q.is_admin() && q.controller() == Some(controller))
+            .map(|q| q.peer)
+    }
+}

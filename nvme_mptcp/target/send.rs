@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The gather send of the target: as many answers as fit, in one send.
+//!
+//! An MPTCP socket copies what it sends, and locks itself and pushes to its subflows at every call.
+//! So the unit of sending is a batch, not a page: responses, R2Ts, and C2HData PDUs with their
+//! data, digests and responses.
+//!
+//! What did not go out is put back in its old order, so the rest of an answer that was cut is
+//! always what is sent next. An answer that is out completely is the engine's again: its command
+//! may be used anew at once.
+
+use crate::{
+    net::{
+        gather::Vector,
+        ledger::{
+            Fate,
+            Ledger, //
+        },
+        mptcp::Socket, //
+    },
+    nvmet::engine::{
+        Answer,
+        Connection,
+        Engine, //
+    },
+};
+use kernel::prelude::*;
+
+/// Answers in a batch. A vector has room for about twice as many small reads; but what is not sent
+/// is put back one by one, so more would be walked over in vain when the socket is almost full.
+const ANSWERS: usize = 64;
+
+/// The memory of one batch, so that no send allocates.
+#[pin_data]
+pub(crate) struct Batch {
+    vector: Vector,
+    ledger: Ledger<Answer, ANSWERS>,
+}
+
+/// What came of an attempt to send.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Sent {
+    /// Nothing was waiting.
+    Nothing,
+    /// A batch of so many answers is out; there may be more.
+    All(usize),
+    /// The socket has no room for more; it will tell when it has.
+    NoRoom,
+}
+
+impl Batch {
+    /// An empty batch, made in place because of its size.
+    pub(crate) fn new() -> Result<KBox<Self>> {
+        KBox::init(
+            init!(Self {
+                vector <- Vector::init(),
+                ledger: Ledger::new(),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Sends one batch. For the io work only. Sleeps for the socket lock only.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is broken. Everything has been put back.
+    pub(crate) fn send<C: Connection>(
+        &mut self,
+        engine: &Engine<C>,
+        socket: &Socket,
+    ) -> Result<Sent> {
+        let Self { vector, ledger } = self;
+
+        Self::fill(engine, vector, ledger);
+        if ledger.is_empty() {
+            return Ok(Sent::Nothing);
+        }
+        let (answers, bytes) = (ledger.len(), ledger.bytes());
+        let sent = socket.send(vector, ledger.is_cut() || engine.has_answers());
+        vector.clear();
+
+        ledger.settle(*sent.as_ref().unwrap_or(&0), |answer, fate| match fate {
+            Fate::Done | Fate::Next => answer.sent(),
+            Fate::Partial(bytes) => answer.put_back(bytes),
+            Fate::Unsent => answer.put_back(0),
+        });
+        sent.map(|sent| {
+            if sent == bytes {
+                Sent::All(answers)
+            } else {
+                Sent::NoRoom
+            }
+        })
+    }
+
+    /// Describes waiting answers until the batch is full.
+    fn fill<C: Connection>(
+        engine: &Engine<C>,
+        vector: &mut Vector,
+        ledger: &mut Ledger<Answer, ANSWERS>,
+    ) {
+        while !ledger.is_full() {
+            let Some(answer) = engine.pop() else {
+                break;
+            };
+            let part = answer.describe(vector);
+            if part.bytes == 0 {
+                answer.put_back(0);
+                break;
+            }
+            // There was room, and nobody else pushes.
+            let _ = ledger.push(answer, part.bytes, part.left, false);
+        }
+    }
+}
