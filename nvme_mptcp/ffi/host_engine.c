@@ -421,13 +421,13 @@ static void engine_for_each_bvec(struct request *rq, u32 start, u32 len,
 				 void *arg)
 {
 	struct req_iterator iter;
-	struct bio_vec bv;
+	struct bio_vec bv, part;
 
 	if (rq->rq_flags & RQF_SPECIAL_PAYLOAD) {
-		bv = rq->special_vec;
-		bv.bv_offset += start;
-		bv.bv_len = len;
-		fn(&bv, arg);
+		part = rq->special_vec;
+		part.bv_offset += start;
+		part.bv_len = len;
+		fn(&part, arg);
 		return;
 	}
 
@@ -436,11 +436,13 @@ static void engine_for_each_bvec(struct request *rq, u32 start, u32 len,
 			start -= bv.bv_len;
 			continue;
 		}
-		bv.bv_offset += start;
-		bv.bv_len = min(bv.bv_len - start, len);
+		/* The loop goes on from bv, so that must stay as it is. */
+		part = bv;
+		part.bv_offset += start;
+		part.bv_len = min(bv.bv_len - start, len);
 		start = 0;
-		len -= bv.bv_len;
-		if (!fn(&bv, arg) || !len)
+		len -= part.bv_len;
+		if (!fn(&part, arg) || !len)
 			return;
 	}
 }
