@@ -110,6 +110,8 @@ publish() {
 			set -eE
 			trap 'echo "failed with status $?, line $LINENO: $BASH_COMMAND"' ERR
 			"$@"
+			# Here, so that what outlives a killed run completes its work.
+			mv -T "$WORK/out" "$CACHE/$name"
 		) >"$log" 2>&1 </dev/null
 		status=$?
 		set -e
@@ -118,7 +120,6 @@ publish() {
 			remove_tree "$WORK"
 			die "$what: failed (status $status); the whole log: $log"
 		fi
-		mv -T "$WORK/out" "$CACHE/$name"
 		remove_tree "$WORK"
 		((seconds < 3)) || say "$what: done in $((SECONDS - start)) s"
 	fi
@@ -132,32 +133,31 @@ step() { echo "[$(date +%T)] $*"; }
 # which the kernel removes with it, however it ends, or when the caller is killed.
 # Otherwise mmdebstrap does the same by itself with a user namespace.
 contain() {
-	if ((EUID == 0)); then
-		setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child --mount-proc "$@"
-	else
-		setpriv --pdeathsig KILL "$@"
-	fi
+	local own=(unshare --mount --pid --fork --kill-child --mount-proc)
+	((EUID == 0)) || own=()
+	# The system's own tools only: a python3 of a version manager takes longer to start than to run.
+	PATH=/usr/sbin:/usr/bin:/sbin:/bin setpriv --pdeathsig KILL "${own[@]}" "$@"
 }
 
-# bootstrap SUITE-PACKAGES OUT [MMDEBSTRAP-OPTION...]: a trixie root as a directory, with
-# backports known to apt. It goes through a tar stream, so that the files
-# are the caller's own, root or not, and can be removed like any others.
+# bootstrap PACKAGES OUT [PATTERN...]: a trixie root as a directory OUT, with backports known
+# to apt, less the files that match PATTERNs. It goes through a tar stream, so that the files are
+# the caller's own, root or not, and can be removed like any others.
 bootstrap() {
-	local packages=$1 out=$2 mode=root
+	local packages=$1 out=$2 mode=root own=() exclude
 	shift 2
-	((EUID == 0)) || mode=unshare
+	((EUID == 0)) || mode=unshare own=(--no-same-owner)
 	mkdir "$out" "$WORK/tmp"
 	chmod 1777 "$WORK/tmp"
-	local own=()
-	((EUID == 0)) || own=(--no-same-owner)
-	TMPDIR=$WORK/tmp contain mmdebstrap --mode=$mode --variant=minbase --architectures=amd64 \
+	# Not by --dpkgopt: mmdebstrap would pipe every essential package through a filter in Python.
+	exclude=$(printf 'path-exclude=%s\\n' "$@" "/usr/share/"{man,locale,doc,info,lintian}"/*")
+	TMPDIR=$WORK/tmp contain mmdebstrap --mode=$mode --variant=apt --architectures=amd64 \
 		--keyring="$KEYRING" --include="$packages" \
 		--aptopt='APT::Install-Recommends "false"' \
 		--aptopt='Acquire::Check-Valid-Until "false"' \
 		--aptopt='Acquire::Languages "none"' --aptopt='Acquire::Retries "3"' \
-		--dpkgopt=path-exclude=/usr/share/man/* --dpkgopt=path-exclude=/usr/share/locale/* \
-		--dpkgopt=path-exclude=/usr/share/doc/* --dpkgopt=path-exclude=/usr/share/info/* \
-		--dpkgopt=force-unsafe-io --format=tar "$@" trixie - \
+		--dpkgopt=force-unsafe-io \
+		--essential-hook="printf '$exclude\n' >\"\$1/etc/dpkg/dpkg.cfg.d/small\"" \
+		--format=tar trixie - \
 		"deb [signed-by=$KEYRING] $MIRROR trixie main" \
 		"deb [signed-by=$KEYRING] $MIRROR trixie-backports main" |
 		tar -x -C "$out" "${own[@]}" --exclude='./dev/*'
