@@ -45,8 +45,8 @@ use kernel::{
     },
 };
 
-/// PDUs taken from the socket before what they caused is sent.
-const RECEIVE_BUDGET: c_int = 8;
+/// PDUs taken from the socket before what they caused is sent. One send for many answers is what makes MPTCP cheap.
+const RECEIVE_BUDGET: c_int = 32;
 
 /// PDUs taken and answers sent before other work of the CPU has its turn.
 const WORK_BUDGET: c_int = 64;
@@ -166,7 +166,8 @@ impl Queue {
                     *steps = steps.saturating_add(answers as c_int);
                     pending = true;
                 }
-                Ok(Sent::Nothing | Sent::NoRoom) => {}
+                Ok(Sent::Nothing) => pending |= self.engine.has_answers(),
+                Ok(Sent::NoRoom) => {}
                 Err(e) => {
                     self.engine.fail(e);
                     return Err(e);
