@@ -72,6 +72,7 @@ static void engine_queue_work(int cpu, struct workqueue_struct *wq,
 #undef sock_recvmsg
 #undef queue_work_on
 
+#include "../../../net/mptcp/protocol.h"
 #include "helpers.c"
 
 /*
@@ -578,4 +579,21 @@ void target_engine_sent(struct nvmet_tcp_cmd *cmd)
 	}
 	nvmet_tcp_free_cmd_buffers(cmd);
 	nvmet_tcp_put_cmd(cmd);
+}
+
+/* Sockets. */
+
+u8 ffi_sock_received_tos(struct socket *sock)
+{
+	struct sock *sk = sock->sk;
+	u8 tos = 0;
+
+	lock_sock(sk);
+	/* Only the subflows see packets. */
+	if (sk->sk_protocol == IPPROTO_MPTCP)
+		sk = mptcp_sk(sk)->first;
+	if (sk && sk->sk_family == AF_INET)
+		tos = READ_ONCE(inet_sk(sk)->rcv_tos);
+	release_sock(sock->sk);
+	return tos;
 }

@@ -117,4 +117,10 @@ void target_engine_advance(struct nvmet_tcp_cmd *cmd, u32 bytes);
  */
 void target_engine_sent(struct nvmet_tcp_cmd *cmd);
 
+/*
+ * The type of service with which the peer of an accepted connection has set up
+ * its first subflow over IPv4, otherwise 0.
+ */
+u8 ffi_sock_received_tos(struct socket *sock);
+
 #endif
