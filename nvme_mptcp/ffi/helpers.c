@@ -136,11 +136,6 @@ void ffi_sock_clear_nospace(struct sock *sk)
 	clear_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
 }
 
-int ffi_sk_incoming_cpu(struct socket *sock)
-{
-	return READ_ONCE(sock->sk->sk_incoming_cpu);
-}
-
 void ffi_sk_set_timeouts(struct socket *sock, long rcv, long snd)
 {
 	WRITE_ONCE(sock->sk->sk_rcvtimeo, rcv);

@@ -2,9 +2,10 @@
 /*
  * The PDU engine of the target. See target_engine.h for what it promises.
  *
- * This file includes the running kernel's nvme/target/tcp.c, so wire format, receive state machine and their fixes come
- * from there. What follows the include is the narrow interface to it; where a new kernel release changes tcp.c, this is
- * the file to look at.
+ * This file includes the running kernel's nvme/target/tcp.c, so wire format,
+ * receive state machine and their fixes come from there. What follows the
+ * include is the narrow interface to it; where a new kernel release changes
+ * tcp.c, this is the file to look at.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -12,7 +13,10 @@
 #include "nvmet.h"
 #include "target_engine.h"
 
-/* The module's identity is Rust's (target/main.rs); tcp.c's parameters stay as it declares them. */
+/*
+ * The module's identity is Rust's (target/main.rs); tcp.c's parameters stay as
+ * it declares them.
+ */
 #undef module_init
 #undef module_exit
 #undef MODULE_LICENSE
@@ -25,14 +29,36 @@
 #define MODULE_ALIAS(text)
 
 /*
- * There is no kTLS on an MPTCP socket, so tcp.c is compiled as on a kernel without NVMe/TLS. This comes after the headers
- * whose struct layouts depend on it.
+ * There is no kTLS on an MPTCP socket, so tcp.c is compiled as on a kernel
+ * without NVMe/TLS. This comes after the headers whose struct layouts depend on
+ * it.
  */
 #undef CONFIG_NVME_TARGET_TCP_TLS
 
-/* tcp.c starts a command with its own ops; nvmet must get those that the port was registered with. */
+struct nvmet_tcp_queue;
+
+/*
+ * tcp.c starts a command with its own ops; nvmet must get those that the port
+ * was registered with.
+ */
 static const struct nvmet_fabrics_ops *engine_fabrics(struct nvmet_sq *sq);
 #define nvmet_req_init(req, sq, ops) nvmet_req_init(req, sq, engine_fabrics(sq))
+
+/*
+ * tcp.c receives a PDU in pieces: the first bytes of its header, the rest of
+ * it, the data, the digest. On an MPTCP socket each of these calls is
+ * expensive, so they are served from what one call has read ahead.
+ */
+static int engine_recv_header(struct nvmet_tcp_queue *queue, struct kvec *vec);
+static int engine_recv_data(struct nvmet_tcp_queue *queue, struct msghdr *msg);
+#define kernel_recvmsg(sock, msg, vec, num, size, flags) \
+	engine_recv_header(queue, vec)
+#define sock_recvmsg(sock, msg, flags) engine_recv_data(queue, msg)
+
+/* tcp.c queues the io_work for each command that has been executed. */
+static void engine_queue_work(int cpu, struct workqueue_struct *wq,
+			      struct work_struct *work);
+#define queue_work_on(cpu, wq, work) engine_queue_work(cpu, wq, work)
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-function"
@@ -42,8 +68,18 @@ static const struct nvmet_fabrics_ops *engine_fabrics(struct nvmet_sq *sq);
 #pragma GCC diagnostic pop
 
 #undef nvmet_req_init
+#undef kernel_recvmsg
+#undef sock_recvmsg
+#undef queue_work_on
 
+#include "../../../net/mptcp/protocol.h"
 #include "helpers.c"
+
+/*
+ * Enough for some dozens of read commands, or some small writes with their
+ * data. What is read ahead of large data is copied twice, so not more.
+ */
+#define ENGINE_READ_AHEAD	8192
 
 struct target_engine {
 	struct nvmet_tcp_queue tcp;
@@ -52,7 +88,12 @@ struct target_engine {
 	const struct nvmet_fabrics_ops *fabrics;
 	const struct target_engine_ops *ops;
 	void *owner;
+	struct task_struct *worker;	/* runs the io_work now */
 	bool stopped;
+	bool drained;			/* the socket is, unless io_work runs again */
+	u32 ahead_at;			/* read ahead, not taken yet: from here, */
+	u32 ahead_len;			/* so much */
+	u8 ahead[ENGINE_READ_AHEAD];
 };
 
 static void *engine_context;
@@ -106,7 +147,14 @@ static void engine_io_work(struct work_struct *work)
 	struct target_engine *engine = container_of(work, struct target_engine,
 						    tcp.io_work);
 
+	/*
+	 * What arrives from now on queues this work anew, so once the socket
+	 * was found empty this run need not look again.
+	 */
+	engine->drained = false;
+	WRITE_ONCE(engine->worker, current);
 	engine->ops->io_work(engine->owner);
+	WRITE_ONCE(engine->worker, NULL);
 }
 
 static void engine_release_work(struct work_struct *work)
@@ -179,7 +227,10 @@ void target_engine_start(struct nvmet_tcp_queue *queue, void *owner)
 		nvmet_tcp_arm_queue_deadline(queue);
 }
 
-/* In the order of nvmet_tcp_release_queue_work(); the socket's callbacks are gone. */
+/*
+ * In the order of nvmet_tcp_release_queue_work(); the socket's callbacks are
+ * gone.
+ */
 void target_engine_stop(struct nvmet_tcp_queue *queue)
 {
 	struct target_engine *engine = to_engine(queue);
@@ -217,8 +268,9 @@ void target_engine_kick(struct nvmet_tcp_queue *queue)
 }
 
 /*
- * tcp.c works on the CPU that a connection's packets come in on. TCP keeps that in its socket, MPTCP in those of the
- * subflows only, so for the connection it is done here.
+ * tcp.c works on the CPU that a connection's packets come in on. TCP keeps that
+ * in its socket, MPTCP in those of the subflows only, so for the connection it
+ * is done here.
  */
 void target_engine_data_ready(struct nvmet_tcp_queue *queue)
 {
@@ -269,6 +321,86 @@ int target_engine_install(struct nvmet_tcp_queue *queue)
 
 /* I/O. */
 
+static int engine_recvmsg(struct target_engine *engine, struct kvec *vec,
+			  unsigned int nr, size_t len)
+{
+	struct msghdr msg = { .msg_flags = MSG_DONTWAIT };
+	int ret;
+
+	if (engine->drained)
+		return -EAGAIN;
+	iov_iter_kvec(&msg.msg_iter, ITER_DEST, vec, nr, len);
+	ret = sock_recvmsg(engine->tcp.sock, &msg, msg.msg_flags);
+	if (ret > 0 && ret < len)
+		engine->drained = true;
+	return ret;
+}
+
+static u32 engine_take(struct target_engine *engine, u32 len)
+{
+	len = min(len, engine->ahead_len);
+	engine->ahead_at += len;
+	engine->ahead_len -= len;
+	return len;
+}
+
+/* All of it if it is there: tcp.c takes less for a sign that no more is. */
+static int engine_recv_header(struct nvmet_tcp_queue *queue, struct kvec *vec)
+{
+	struct target_engine *engine = to_engine(queue);
+	const void *ahead = engine->ahead + engine->ahead_at;
+	u32 have = engine_take(engine, vec->iov_len);
+	u32 want = vec->iov_len - have;
+	struct kvec both[2] = {
+		{ .iov_base = vec->iov_base + have, .iov_len = want },
+		{ .iov_base = engine->ahead, .iov_len = ENGINE_READ_AHEAD },
+	};
+	int ret;
+
+	memcpy(vec->iov_base, ahead, have);
+	if (!want)
+		return have;
+	ret = engine_recvmsg(engine, both, 2, want + ENGINE_READ_AHEAD);
+	if (ret <= 0)
+		return have ? have : ret;
+	engine->ahead_at = 0;
+	engine->ahead_len = ret > want ? ret - want : 0;
+	return have + ret - engine->ahead_len;
+}
+
+static int engine_recv_data(struct nvmet_tcp_queue *queue, struct msghdr *msg)
+{
+	struct target_engine *engine = to_engine(queue);
+	const void *ahead = engine->ahead + engine->ahead_at;
+	size_t left = msg_data_left(msg);
+	u32 have = engine_take(engine, min(left, ENGINE_READ_AHEAD));
+	int ret;
+
+	if (have)
+		return copy_to_iter(ahead, have, &msg->msg_iter);
+	if (engine->drained)
+		return -EAGAIN;
+	ret = sock_recvmsg(queue->sock, msg, msg->msg_flags);
+	if (ret > 0 && ret < left)
+		engine->drained = true;
+	return ret;
+}
+
+/*
+ * A command that is executed at once, by the io_work itself, does not need it
+ * queued again: it looks for answers before it ends.
+ */
+static void engine_queue_work(int cpu, struct workqueue_struct *wq,
+			      struct work_struct *work)
+{
+	struct target_engine *engine = container_of(work, struct target_engine,
+						    tcp.io_work);
+
+	if (in_task() && READ_ONCE(engine->worker) == current)
+		return;
+	queue_work_on(cpu, wq, work);
+}
+
 int target_engine_recv(struct nvmet_tcp_queue *queue, int budget, int *taken)
 {
 	return nvmet_tcp_try_recv(queue, budget, taken);
@@ -299,8 +431,9 @@ bool target_engine_pending(struct nvmet_tcp_queue *queue)
 }
 
 /*
- * tcp.c's send states say here which PDUs the answer is made of. SEND_DATA is ours: C2HData and a response, where
- * SEND_DATA_PDU is C2HData that says success by itself. cmd->offset counts the bytes of the whole answer sent.
+ * tcp.c's send states say here which PDUs the answer is made of. SEND_DATA is
+ * ours: C2HData and a response, where SEND_DATA_PDU is C2HData that says
+ * success by itself. cmd->offset counts the bytes of the whole answer sent.
  */
 #define ENGINE_SEND_DATA_AND_RESPONSE	NVMET_TCP_SEND_DATA
 
@@ -321,8 +454,9 @@ struct nvmet_tcp_cmd *target_engine_pop(struct nvmet_tcp_queue *queue)
 		return cmd;
 
 	/*
-	 * The bio_vec of a digest needs a page of the direct map, which the array of commands may not have. A command that
-	 * is answered with data asks for none, so its R2T has room.
+	 * The bio_vec of a digest needs a page of the direct map, which the
+	 * array of commands may not have. A command that is answered with data
+	 * asks for none, so its R2T has room.
 	 */
 	if (queue->data_digest)
 		memcpy(cmd->r2t_pdu, &cmd->exp_ddgst, NVME_TCP_DIGEST_LENGTH);
@@ -379,7 +513,10 @@ static void engine_append_data(struct engine_vector *vec,
 	struct scatterlist *sg;
 	unsigned int i;
 
-	/* tcp.c allocates it as an array of single pages, so the first unsent one is found without walking. */
+	/*
+	 * tcp.c allocates it as an array of single pages, so the first unsent
+	 * one is found without walking.
+	 */
 	i = min(vec->skip, left) / PAGE_SIZE;
 	vec->skip -= i * PAGE_SIZE;
 	left -= i * PAGE_SIZE;
@@ -442,4 +579,21 @@ void target_engine_sent(struct nvmet_tcp_cmd *cmd)
 	}
 	nvmet_tcp_free_cmd_buffers(cmd);
 	nvmet_tcp_put_cmd(cmd);
+}
+
+/* Sockets. */
+
+u8 ffi_sock_received_tos(struct socket *sock)
+{
+	struct sock *sk = sock->sk;
+	u8 tos = 0;
+
+	lock_sock(sk);
+	/* Only the subflows see packets. */
+	if (sk->sk_protocol == IPPROTO_MPTCP)
+		sk = mptcp_sk(sk)->first;
+	if (sk && sk->sk_family == AF_INET)
+		tos = READ_ONCE(inet_sk(sk)->rcv_tos);
+	release_sock(sock->sk);
+	return tos;
 }

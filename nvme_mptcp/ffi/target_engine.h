@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The PDU engine of the target: what Rust uses of the running kernel's nvme/target/tcp.c.
+ * The PDU engine of the target: what Rust uses of the running kernel's
+ * nvme/target/tcp.c.
  *
- * The engine knows the wire format: it runs the receive state machine, answers the ICReq, hands commands to nvmet, builds
- * response, R2T and C2HData PDUs with their digests, and owns a connection's commands. It does not listen, accept, close
- * or send (but for the ICResp), and does not decide how long a connection lives. Its structs are opaque to the caller.
+ * The engine knows the wire format: it runs the receive state machine, answers
+ * the ICReq, hands commands to nvmet, builds response, R2T and C2HData PDUs
+ * with their digests, and owns a connection's commands. It does not listen,
+ * accept, close or send (but for the ICResp), and does not decide how long a
+ * connection lives. Its structs are opaque to the caller.
  *
  * Unless said otherwise a function may sleep.
  */
@@ -22,7 +25,10 @@ struct nvmet_sq;
 struct nvmet_tcp_cmd;
 struct nvmet_tcp_queue;
 
-/* What the engine calls back, always from a work item, with the owner of the queue. */
+/*
+ * What the engine calls back, always from a work item, with the owner of the
+ * queue.
+ */
 struct target_engine_ops {
 	void (*io_work)(void *owner);
 	void (*release_work)(void *owner);	/* once; the owner is the callee's */
@@ -42,8 +48,9 @@ void *target_engine_context(void);
 int target_engine_priority(void);	/* the so_priority parameter */
 
 /*
- * Queues: one connection each. @sock and what @fabrics and @ops point to stay alive until target_engine_free(), and so
- * does @nport, because nvmet waits for the work of all queues before it frees a port.
+ * Queues: one connection each. @sock and what @fabrics and @ops point to stay
+ * alive until target_engine_free(), and so does @nport, because nvmet waits for
+ * the work of all queues before it frees a port.
  */
 struct nvmet_tcp_queue *
 target_engine_alloc(struct nvmet_port *nport, struct socket *sock,
@@ -63,7 +70,9 @@ struct nvmet_ctrl *target_engine_ctrl(struct nvmet_tcp_queue *queue);
 bool target_engine_is_admin(struct nvmet_tcp_queue *queue);
 bool target_engine_is_released(struct nvmet_tcp_queue *queue);
 
-/* What belongs to a queue. The owner is the one given to target_engine_start(). */
+/*
+ * What belongs to a queue. The owner is the one given to target_engine_start().
+ */
 void *target_engine_owner_of_sq(struct nvmet_sq *sq);
 void *target_engine_owner_of_req(struct nvmet_req *req);
 
@@ -71,32 +80,47 @@ void *target_engine_owner_of_req(struct nvmet_req *req);
 int target_engine_install(struct nvmet_tcp_queue *queue);
 
 /*
- * Takes at most @budget PDUs from the socket and executes their commands. Returns a negative errno after which the
- * connection is being ended, 0 when there is no more to take, else 1. @taken grows by the number of steps done.
+ * Takes at most @budget PDUs from the socket and executes their commands.
+ * Returns a negative errno after which the connection is being ended, 0 when
+ * there is no more to take, else 1. @taken grows by the number of steps done.
  */
 int target_engine_recv(struct nvmet_tcp_queue *queue, int budget, int *taken);
 /* Ends the connection, or the controller, because of an error of the socket. */
 void target_engine_fail(struct nvmet_tcp_queue *queue, int error);
-/* Whether to look again even though nothing is there (idle_poll_period_usecs). */
+/*
+ * Whether to look again even though nothing is there (idle_poll_period_usecs).
+ */
 bool target_engine_keep_polling(struct nvmet_tcp_queue *queue, int steps);
 
 /* nvmet has executed a command; any context. */
 void target_engine_queue_response(struct nvmet_req *req);
 
 /*
- * Answers waiting to be sent, for the io_work only. pop builds the PDUs of the next one, put_back makes an answer the next
- * one again. An answer is an R2T, or a response, or C2HData with its response if flow control wants one.
+ * Answers waiting to be sent, for the io_work only. pop builds the PDUs of the
+ * next one, put_back makes an answer the next one again. An answer is an R2T,
+ * or a response, or C2HData with its response if flow control wants one.
  */
 bool target_engine_pending(struct nvmet_tcp_queue *queue);
 struct nvmet_tcp_cmd *target_engine_pop(struct nvmet_tcp_queue *queue);
 void target_engine_put_back(struct nvmet_tcp_cmd *cmd);
-/* Describes the unsent rest in at most @max entries of @bv and at most @max_bytes. */
+/*
+ * Describes the unsent rest in at most @max entries of @bv and at most
+ * @max_bytes.
+ */
 void target_engine_describe(struct nvmet_tcp_cmd *cmd, struct bio_vec *bv,
 			    unsigned int max, u32 max_bytes,
 			    struct target_engine_pdu *pdu);
 /* @bytes more have been sent, and at least one has not. */
 void target_engine_advance(struct nvmet_tcp_cmd *cmd, u32 bytes);
-/* All has been sent: the command waits for its data (R2T), or can be used anew. */
+/*
+ * All has been sent: the command waits for its data (R2T), or can be used anew.
+ */
 void target_engine_sent(struct nvmet_tcp_cmd *cmd);
+
+/*
+ * The type of service with which the peer of an accepted connection has set up
+ * its first subflow over IPv4, otherwise 0.
+ */
+u8 ffi_sock_received_tos(struct socket *sock);
 
 #endif

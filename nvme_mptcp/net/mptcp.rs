@@ -108,6 +108,13 @@ impl Socket {
         self.set_option(bindings::SOL_SOCKET, bindings::SO_PRIORITY, priority)
     }
 
+    /// The type of service with which the peer has connected over IPv4, otherwise 0. May sleep.
+    #[cfg(target)]
+    pub(crate) fn received_tos(&self) -> u8 {
+        // SAFETY: The socket is live, and we do not hold its lock.
+        unsafe { bindings::ffi_sock_received_tos(self.as_ptr()) }
+    }
+
     /// Sets the type of service of the packets of all subflows.
     pub(crate) fn set_tos(&self, address: &Address, tos: u8) -> Result {
         if address.family() == bindings::AF_INET6 as c_int {
@@ -152,6 +159,7 @@ impl Socket {
     }
 
     /// Bounds how long a blocking receive and a blocking send or connect wait, in jiffies.
+    #[cfg(host)]
     pub(crate) fn set_timeouts(&self, receive: c_long, send: c_long) {
         // SAFETY: The socket is live.
         unsafe { bindings::ffi_sk_set_timeouts(self.as_ptr(), receive, send) };
@@ -182,6 +190,7 @@ impl Socket {
     }
 
     /// Tells lockdep that this socket's lock is not that of a socket of user space.
+    #[cfg(host)]
     pub(crate) fn reclassify(&self) {
         // SAFETY: The socket is live, and its owner, our caller, does not hold its lock.
         unsafe { bindings::ffi_sock_reclassify(self.as_ptr()) };
@@ -253,16 +262,10 @@ impl Socket {
     }
 
     /// Whether there is room to send. Any context.
+    #[cfg(host)]
     pub(crate) fn is_writeable(&self) -> bool {
         // SAFETY: The socket is live.
         unsafe { bindings::ffi_sk_stream_is_writeable(self.sk()) }
-    }
-
-    /// The CPU that the last packet came in on. Any context.
-    #[cfg(target)]
-    pub(crate) fn incoming_cpu(&self) -> c_int {
-        // SAFETY: The socket is live.
-        unsafe { bindings::ffi_sk_incoming_cpu(self.as_ptr()) }
     }
 
     /// Sends a vector without waiting, in one go.

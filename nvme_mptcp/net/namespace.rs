@@ -6,6 +6,7 @@
 
 use crate::ffi::bindings;
 use core::ptr::NonNull;
+#[cfg(host)]
 use kernel::{
     prelude::*,
     str::CStr, //
@@ -42,6 +43,7 @@ impl NetNamespace {
     }
 
     /// Whether a network interface of this name is in this namespace now. May sleep.
+    #[cfg(host)]
     pub(crate) fn has_interface(&self, name: &CStr) -> bool {
         // SAFETY: The namespace is alive by the type invariant, `name` is a C string.
         let dev = unsafe { bindings::ffi_dev_get_by_name(self.as_ptr(), name.as_char_ptr()) };

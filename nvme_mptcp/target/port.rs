@@ -170,11 +170,13 @@ impl WorkItem for Port {
                 Ok(Some(socket)) => {
                     // The connection has inherited the callbacks of the listener.
                     listener.callbacks.disinherit(&socket);
-                    if let Err(e) = Queue::start(this.clone(), socket) {
-                        pr_err!(
+                    match Queue::start(this.clone(), socket) {
+                        // It is served, or it has left while it waited.
+                        Ok(()) | Err(ENOTCONN) => {}
+                        Err(e) => pr_err!(
                             "port {}: cannot serve a connection: {e:?}\n",
                             this.config.id()
-                        );
+                        ),
                     }
                 }
                 Ok(None) => return,

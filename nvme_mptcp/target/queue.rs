@@ -5,14 +5,14 @@
 //! # Life
 //!
 //! 1. [`Queue::start`] makes an accepted socket a queue: it is in the list of all queues, it owns
-//! itself through its engine, and the socket calls it. It is **connecting** until the engine has
-//! answered the ICReq, then **live**.
-//! 2. The first of these asks for its release: the connection's end by the host or the network,
-//! [`Queue::end`] because of a port, a controller or the module. It is **released** from then on;
-//! the engine sees to it that this happens once.
+//!    itself through its engine, and the socket calls it. It is **connecting** until the engine has
+//!    answered the ICReq, then **live**.
+//! 2. The first of these asks for its release: the connection's end by the host or the network, or
+//!    [`Queue::end`] because of a port, a controller or the module. It is **released** from then
+//!    on; the engine sees to it that this happens once.
 //! 3. [`Queue::release`], on nvmet's workqueue, consumes the queue's reference on itself: out of
-//! the list, no callbacks, no io work, all commands done. The last reference closes the socket and
-//! frees the rest.
+//!    the list, no callbacks, no io work, all commands done. The last reference closes the socket
+//!    and frees the rest.
 
 use crate::{
     net::{
@@ -45,8 +45,9 @@ use kernel::{
     },
 };
 
-/// PDUs taken from the socket before what they caused is sent.
-const RECEIVE_BUDGET: c_int = 8;
+/// PDUs taken from the socket before what they caused is sent. One send for many answers is what
+/// makes MPTCP cheap.
+const RECEIVE_BUDGET: c_int = 32;
 
 /// PDUs taken and answers sent before other work of the CPU has its turn.
 const WORK_BUDGET: c_int = 64;
@@ -75,6 +76,10 @@ impl Queue {
         // What the network has not taken when a connection ends must not reach the host later.
         socket.set_no_linger();
         Self::set_priority(&socket)?;
+        match socket.received_tos() {
+            0 => {}
+            tos => socket.set_tos(&peer, tos)?,
+        }
 
         let socket = Arc::new(socket, GFP_KERNEL)?;
         let queue = Arc::pin_init(
@@ -101,7 +106,16 @@ impl Queue {
         } else {
             queue.engine.release();
         }
-        pr_debug!("queue {}: {} connected\n", queue.engine.id(), queue.peer);
+        pr_debug!(
+            "queue {}: {} connected by {}\n",
+            queue.engine.id(),
+            queue.peer,
+            if queue.socket.speaks_mptcp() {
+                "MPTCP"
+            } else {
+                "TCP"
+            }
+        );
         Ok(())
     }
 
@@ -166,7 +180,8 @@ impl Queue {
                     *steps = steps.saturating_add(answers as c_int);
                     pending = true;
                 }
-                Ok(Sent::Nothing | Sent::NoRoom) => {}
+                Ok(Sent::Nothing) => pending |= self.engine.has_answers(),
+                Ok(Sent::NoRoom) => {}
                 Err(e) => {
                     self.engine.fail(e);
                     return Err(e);

@@ -38,7 +38,8 @@ const TEARDOWN_BACKLOG: usize = 128;
 pub(crate) fn register(module: &'static ThisModule) -> Result<Registration<Queue>> {
     Registration::new(module, [TYPE_TCP, TYPE_MPTCP], Queues::new()?).inspect_err(|&e| {
         if e == EBUSY {
-            pr_err!("nvmet-tcp is loaded and serves the same ports: unload it first (modprobe -r nvmet-tcp)\n");
+            pr_err!("nvmet-tcp is loaded and serves the same ports\n");
+            pr_err!("unload it first: modprobe -r nvmet-tcp\n");
         }
     })
 }
