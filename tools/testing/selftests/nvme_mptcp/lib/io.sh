@@ -1,0 +1,41 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# I/O of a test, by fio on $DISK.
+
+# fio_run OPTION...: as fio, on $DISK; the result is in $SCRATCH/fio.json.
+fio_run() {
+	fio --name=test --filename="$DISK" --direct=1 --ioengine=libaio --group_reporting --aux-path="$SCRATCH" \
+		--output-format=json --output="$SCRATCH/fio.json" "$@"
+}
+
+# verify OPTION...: writes all of a region, reads it back, and checks crc32c of each block.
+verify() {
+	fio_run --rw=randwrite --verify=crc32c --verify_fatal=1 --iodepth=16 --size=16m "$@"
+}
+
+# bandwidth read|write [OPTION...]: prints KiB/s of 128 KiB requests.
+bandwidth() {
+	local rw=$1
+	shift
+	fio_run --rw="rand$rw" --bs=128k --numjobs=2 --iodepth=32 --norandommap \
+		--time_based --ramp_time=2 --runtime=6 "$@"
+	jq ".jobs[0].$rw.bw" "$SCRATCH/fio.json"
+}
+
+# ratio A B: A / B with two decimals.
+ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f\n", a / b }'; }
+
+# at_least A B: compares decimal numbers.
+at_least() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a >= b) }'; }
+
+# mib_s KIB: KiB/s as MiB/s with one decimal.
+mib_s() { awk -v kib="$1" 'BEGIN { printf "%.1f\n", kib / 1024 }'; }
+
+# fio_start OPTION...: fio in the background; its pid is $FIO. fio_finish waits for it and fails if it saw an error.
+fio_start() {
+	fio --name=load --filename="$DISK" --direct=1 --ioengine=libaio --group_reporting --aux-path="$SCRATCH" \
+		--output-format=json --output="$SCRATCH/load.json" "$@" &
+	FIO=$!
+}
+fio_finish() { wait "$FIO" || fail "fio failed: $(tail -n 5 "$SCRATCH/load.json")"; }

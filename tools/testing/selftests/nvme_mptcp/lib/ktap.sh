@@ -1,0 +1,233 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Running tests, each in a shell and a process group of its own, and telling the results as KTAP.
+
+set -u
+
+# Seconds that one test may take, its clean-up not included. A script may set it.
+TEST_TIMEOUT=120
+# Where the output of every test is kept.
+LOGS=${LOGS:-/tmp/nvme_mptcp}
+# For files of the running test; removed after it.
+SCRATCH=/tmp/nvme_mptcp.scratch
+
+readonly KSFT_PASS=0 KSFT_FAIL=1 KSFT_SKIP=4
+readonly TIMED_OUT=124 UNKILLABLE=125
+SCRIPT=$(basename "$0" .sh)
+
+# What a test says about itself.
+
+# fail WHY: ends the test.
+fail() {
+	echo "${BASH_SOURCE[1]##*/}:${BASH_LINENO[0]}: $*" >&2
+	trap - ERR
+	exit $KSFT_FAIL
+}
+
+# skip WHY: ends the test. A skip is a failure in a CI run, where everything is there; but not
+# what the machine cannot have:
+skip() {
+	echo "$*" >"$SCRATCH/skip"
+	trap - ERR
+	exit $KSFT_SKIP
+}
+
+# lacks WHAT: the machine has no WHAT, and the test is skipped everywhere.
+lacks() { skip "this machine lacks $*"; }
+
+# note TEXT: a line of the results, also when the test passes. For measured values.
+note() { echo "$*" >>"$SCRATCH/notes"; }
+
+# Waiting. There are no fixed sleeps: a condition is polled, and its time is bounded.
+
+exec {_never}<> <(:)
+
+# pause SECONDS: without a process, which is slow to make on an emulated processor.
+pause() { read -rt "$1" -u "$_never" _ || true; }
+
+# wait_for SECONDS COMMAND...: polls until COMMAND succeeds. What it says is shown if it never does.
+wait_for() {
+	local seconds=$1 deadline=$((SECONDS + $1))
+	shift
+	until "$@" >"$SCRATCH/wait" 2>&1; do
+		if ((SECONDS > deadline)); then
+			cat "$SCRATCH/wait" >&2
+			fail "waited $seconds s in vain for: $*"
+		fi
+		pause 0.1
+	done
+}
+
+# dmesg_of_test [FROM]: what the kernel has said since the running test began.
+dmesg_of_test() {
+	dmesg | awk -v mark="selftest $TEST begins" '
+		{ text = text $0 "\n" } index($0, mark) { text = "" } END { printf "%s", text }'
+}
+
+# dmesg_count REGEX: how many lines of the test's kernel log match.
+dmesg_count() { dmesg_of_test | grep -cE -- "$1" || true; }
+
+# says REGEX: the kernel has said so during the test.
+says() { dmesg_of_test | grep -E -- "$1" >/dev/null; }
+
+# The rest is machinery.
+
+# What no test may make the kernel say.
+readonly COMPLAINTS='WARNING:|BUG:|BUG at|Oops|general protection|Call Trace|KASAN|KCSAN|UBSAN'\
+'|panicked|possible (circular|recursive)|inconsistent lock|bad unlock|suspicious RCU'\
+'|(detected|self-detected) stall|rcu.*stall|blocked for more than|soft lockup|hard LOCKUP|hung'\
+'|refcount_t|corruption|page allocation failure|Objects remaining|[lL]eak'\
+'|unregister_netdevice: waiting|duplicate filename|scheduling while atomic|sleeping function'
+
+# bounded SECONDS COMMAND...: runs COMMAND in a shell and a process group of its own, to which
+# all it starts belongs and with which it ends.
+bounded() {
+	local seconds=$1 deadline pid status
+	shift
+	set -m
+	(
+		set -eE -o pipefail
+		trap 'echo "${BASH_SOURCE[0]##*/}:$LINENO: status $?: $BASH_COMMAND" >&2' ERR
+		"$@"
+	) </dev/null &
+	pid=$!
+	set +m
+	deadline=$((SECONDS + seconds))
+	while kill -0 $pid 2>/dev/null; do
+		if ((SECONDS > deadline)); then
+			echo "time is up: more than $seconds s"
+			echo w >/proc/sysrq-trigger
+			status=$TIMED_OUT
+			break
+		fi
+		pause 0.1
+	done
+	# Also what it has left running.
+	kill -KILL -- -$pid 2>/dev/null
+	deadline=$((SECONDS + 10))
+	while kill -0 -- -$pid 2>/dev/null; do
+		if ((SECONDS > deadline)); then
+			echo "processes that cannot be killed:"
+			ps -eo pgid,pid,stat,wchan:32,args | awk -v group=$pid '$1 == group'
+			return $UNKILLABLE
+		fi
+		pause 0.1
+	done
+	wait $pid 2>/dev/null
+	return "${status:-$?}"
+}
+
+_setup_and_test() {
+	if declare -F setup >/dev/null; then
+		setup
+	fi
+	"test_$1"
+}
+
+_clean_up() {
+	local status=0 step
+	# In this order: each needs what comes after it.
+	for step in host_clean target_clean links_clean; do
+		"$step" || status=1
+	done
+	return $status
+}
+
+# Runs the test $1, prints its result. Fails if later tests could not be trusted.
+_run() {
+	local name=$1 log=$LOGS/$SCRIPT.$1.log start=$SECONDS status clean=0 complaints='' why=''
+	TEST=$SCRIPT.$name
+	NUMBER=$((NUMBER + 1))
+	rm -rf "$SCRATCH"
+	mkdir -p "$SCRATCH"
+	echo "selftest $TEST begins" >/dev/kmsg
+
+	bounded "$TEST_TIMEOUT" _setup_and_test "$name" >"$log" 2>&1
+	status=$?
+	echo "--- clean-up" >>"$log"
+	bounded 60 _clean_up >>"$log" 2>&1
+	clean=$?
+	dmesg_of_test >"$log.dmesg"
+	complaints=$(grep -E -- "$COMPLAINTS" "$log.dmesg")
+
+	((clean == 0)) || why+=" could not be cleaned up;"
+	[[ -z $complaints ]] || why+=" the kernel complains;"
+	case $status in
+	"$KSFT_PASS" | "$KSFT_SKIP") ;;
+	"$TIMED_OUT") why=" not finished after $TEST_TIMEOUT s;$why" ;;
+	"$UNKILLABLE") why=" cannot be killed;$why" ;;
+	*) [[ -n $why ]] || why=' ' ;;
+	esac
+
+	[[ ! -e $SCRATCH/notes ]] || sed 's/^/# /' "$SCRATCH/notes"
+	if [[ -n $why ]]; then
+		FAILED=$((FAILED + 1))
+		{
+			[[ $why == ' ' ]] || echo "$TEST:${why%;}"
+			tail -n 60 "$log"
+			echo "--- kernel log"
+			{ [[ -z $complaints ]] || echo "$complaints" | head -n 5; } && tail -n 60 "$log.dmesg"
+		} | sed 's/^/#   /'
+		echo "not ok $NUMBER $name # $((SECONDS - start)) s"
+	elif ((status == KSFT_SKIP)); then
+		SKIPPED=$((SKIPPED + 1))
+		echo "ok $NUMBER $name # SKIP $(<"$SCRATCH/skip")"
+	else
+		echo "ok $NUMBER $name # $((SECONDS - start)) s"
+	fi
+	rm -rf "$SCRATCH"
+	((clean == 0 && status != UNKILLABLE))
+}
+
+# The tests of the script, in its order.
+_tests() {
+	shopt -s extdebug
+	local name
+	for name in $(compgen -A function test_); do
+		declare -F "$name"
+	done | sort -nk2 | sed 's/^test_\([^ ]*\).*/\1/'
+	shopt -u extdebug
+}
+
+# run_tests [NAME...]: the last line of a script. Runs all its tests or the named ones.
+#   --list		prints "NAME SECONDS" of each, SECONDS being its time limit
+run_tests() {
+	local names name
+	read -ra names -d '' < <(_tests) || true
+	if [[ ${1:-} == --list ]]; then
+		printf "%s $TEST_TIMEOUT\n" "${names[@]}"
+		exit 0
+	fi
+	for name; do
+		declare -F "test_$name" >/dev/null || { echo "$SCRIPT has no test $name" >&2 && exit 2; }
+	done
+	(($# == 0)) || names=("$@")
+
+	NUMBER=0 FAILED=0 SKIPPED=0
+	echo "TAP version 13"
+	echo "1..${#names[@]}"
+	if ((EUID != 0)); then
+		echo "ok 1 # SKIP only root can run these"
+		exit $KSFT_SKIP
+	fi
+	mkdir -p "$LOGS"
+	# The marks of tests that follow each other quickly must not be dropped.
+	echo on >/proc/sys/kernel/printk_devkmsg
+	mkdir -p "$SCRATCH"
+	# What an earlier run was killed over.
+	bounded 60 _clean_up >"$LOGS/$SCRIPT.log" 2>&1 || true
+	for name in "${names[@]}"; do
+		# Not "if ! _run": bash ignores -e in all that a condition calls.
+		_run "$name"
+		if (($?)); then
+			echo "Bail out! the kernel is not as it was before $name"
+			exit $KSFT_FAIL
+		fi
+	done
+	echo "# Totals: pass:$((NUMBER - FAILED - SKIPPED)) fail:$FAILED xfail:0 xpass:0" \
+		"skip:$SKIPPED error:0"
+	((FAILED == 0)) || exit $KSFT_FAIL
+	((SKIPPED < NUMBER)) || exit $KSFT_SKIP
+	exit $KSFT_PASS
+}

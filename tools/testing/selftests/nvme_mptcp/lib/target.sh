@@ -1,0 +1,111 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The target of a test: subsystems, namespaces on null_blk and ports, by configfs.
+
+readonly NVMET=/sys/kernel/config/nvmet NULLB=/sys/kernel/config/nullb
+readonly NQN=nqn.2026-01.io.nvme-mptcp:test PORT=4420
+
+# target_module mptcp|tcp: who serves addr_trtype "tcp": ours (nvmet_mptcp) or the stock
+# nvmet-tcp.
+target_module() {
+	case $1 in
+	mptcp) modprobe nvmet_mptcp ;;
+	tcp) modprobe nvmet-tcp ;;
+	esac
+}
+
+# backing NAME data|void [MEGABYTES]: a null_blk device, prints its path. "data" keeps what is
+# written, for checking it; "void" does not, for measuring.
+backing() {
+	local dir=$NULLB/$1 keeps=0
+	[[ $2 == void ]] || keeps=1
+	modprobe null_blk nr_devices=0
+	mkdir "$dir"
+	echo "$keeps" >"$dir/memory_backed"
+	echo "${3:-256}" >"$dir/size"
+	echo 1 >"$dir/power"
+	# Its name is its index until 7.x, then the directory's.
+	_backing_path "$1"
+}
+
+_backing_path() {
+	if [[ -b /dev/$1 ]]; then
+		echo "/dev/$1"
+	else
+		echo "/dev/nullb$(<"$NULLB/$1/index")"
+	fi
+}
+
+# subsystem [NQN] [DEVICE...]: a subsystem that any host may use, with a namespace of each DEVICE.
+subsystem() {
+	local dir=$NVMET/subsystems/${1:-$NQN} nsid=0
+	shift
+	mkdir "$dir"
+	echo 1 >"$dir/attr_allow_any_host"
+	for device; do
+		nsid=$((nsid + 1))
+		mkdir "$dir/namespaces/$nsid"
+		echo "$device" >"$dir/namespaces/$nsid/device_path"
+		echo 1 >"$dir/namespaces/$nsid/enable"
+	done
+}
+
+# port ID [ADDRESS] [TRSVCID]: a port that serves nothing yet.
+port() {
+	local dir=$NVMET/ports/$1 address=${2:-0.0.0.0}
+	mkdir "$dir"
+	echo tcp >"$dir/addr_trtype"
+	[[ $address == *:* ]] && echo ipv6 >"$dir/addr_adrfam" || echo ipv4 >"$dir/addr_adrfam"
+	echo "$address" >"$dir/addr_traddr"
+	echo "${3:-$PORT}" >"$dir/addr_trsvcid"
+}
+
+# serve ID [NQN]: a port serves a subsystem. With the first it begins to listen, in the network
+# namespace of the target. unserve is the opposite.
+serve() {
+	on_target ln -s "$NVMET/subsystems/${2:-$NQN}" "$NVMET/ports/$1/subsystems/${2:-$NQN}"
+}
+unserve() { rm "$NVMET/ports/$1/subsystems/${2:-$NQN}"; }
+
+# target [--module mptcp|tcp] [data|void] [MEGABYTES]: all of it, with one namespace, on port 1.
+target() {
+	local module=mptcp device
+	if [[ ${1:-} == --module ]]; then
+		module=$2
+		shift 2
+	fi
+	target_module "$module"
+	device=$(backing nmtest "${1:-data}" "${2:-256}")
+	subsystem $NQN "$device"
+	port 1
+	serve 1
+}
+
+# Takes all targets away, whoever made them.
+target_clean() {
+	local dir status=0
+	for dir in "$NVMET"/ports/*/subsystems/*; do
+		[[ ! -L $dir ]] || rm "$dir" || status=1
+	done
+	for dir in "$NVMET"/ports/*/referrals/* "$NVMET"/ports/*/ana_groups/[2-9]* "$NVMET"/ports/* \
+		"$NVMET"/subsystems/*/allowed_hosts/* "$NVMET"/subsystems/*/namespaces/* \
+		"$NVMET"/subsystems/* "$NVMET"/hosts/* "$NULLB"/[!f]*/; do
+		if [[ -L $dir ]]; then
+			rm "$dir" || status=1
+		elif [[ -d $dir ]]; then
+			rmdir "$dir" || status=1
+		fi
+	done
+	unload nvmet_mptcp nvmet_tcp nvme_loop nvmet null_blk || status=1
+	return $status
+}
+
+# unload MODULE...: those that are loaded.
+unload() {
+	local module status=0
+	for module; do
+		[[ ! -e /sys/module/$module/holders ]] || rmmod "$module" || status=1
+	done
+	return $status
+}

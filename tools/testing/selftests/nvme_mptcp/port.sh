@@ -1,0 +1,54 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# A port goes and comes back under load: I/O waits, resumes, and the data are right.
+# shellcheck source=lib.sh
+. "${BASH_SOURCE[0]%/*}/lib.sh"
+
+TEST_TIMEOUT=240
+
+setup() {
+	links
+	target
+}
+
+remove_and_restore_under_load() {
+	connect "$1" --reconnect-delay=1 --ctrl-loss-tmo=120
+	fio_start --rw=randrw --verify=crc32c --bs=16k --iodepth=16 --size=64m --verify_fatal=1 \
+		--time_based --runtime=12 --rate_process=linear
+	wait_for 20 _io_runs
+	unserve 1
+	wait_for 30 in_state connecting
+	serve 1
+	wait_for 60 in_state live
+	wait_for 20 _io_runs
+	fio_finish
+	verify --bs=64k
+}
+
+_io_runs() {
+	local before
+	before=$(</sys/block/nmtest/stat)
+	pause 0.5
+	[[ $(</sys/block/nmtest/stat) != "$before" ]]
+}
+
+test_mptcp_host() {
+	remove_and_restore_under_load mptcp
+}
+
+test_tcp_host() {
+	remove_and_restore_under_load tcp
+}
+
+test_enable_and_disable_10_times() {
+	local i
+	for ((i = 0; i < 10; i++)); do
+		unserve 1
+		serve 1
+	done
+	connect mptcp
+	verify --bs=64k --size=4m
+}
+
+run_tests "$@"

@@ -1,0 +1,76 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Removing a module that is in use: refused, or clean.
+# shellcheck source=lib.sh
+. "${BASH_SOURCE[0]%/*}/lib.sh"
+
+setup() {
+	links
+	target
+}
+
+host_module_goes() {
+	if rmmod nvme_mptcp; then
+		[[ -z $(controllers) ]]
+		[[ ! -e /sys/module/nvme_mptcp ]]
+		note "removed, with its controllers"
+	else
+		note "refused"
+		[[ $(state) == live ]]
+		verify --bs=64k --size=4m
+		nvme disconnect -n $NQN
+		rmmod nvme_mptcp
+	fi
+}
+
+test_host_with_a_controller() {
+	connect mptcp
+	host_module_goes
+	connect mptcp
+	verify --bs=64k --size=4m
+}
+
+test_host_under_load() {
+	connect mptcp
+	fio_start --rw=randrw --bs=16k --iodepth=16 --size=64m --time_based --runtime=60
+	wait_for 20 _io_runs
+	host_module_goes
+	# It has lost its disk.
+	kill "$FIO" || true
+	wait "$FIO" || true
+	connect mptcp
+	verify --bs=64k --size=4m
+}
+
+_io_runs() { ! grep -qx ' *0 .*' <(cut -c1-40 /sys/block/nmtest/stat); }
+
+test_target_with_a_port() {
+	! rmmod nvmet_mptcp || fail "removed although a port uses it"
+	connect mptcp
+	verify --bs=64k --size=4m
+}
+
+test_target_under_load() {
+	connect mptcp
+	fio_start --rw=randrw --bs=16k --iodepth=16 --size=64m --time_based --runtime=5
+	wait_for 20 _io_runs
+	! rmmod nvmet_mptcp || fail "removed although a port uses it"
+	fio_finish
+}
+
+# Right after the last port has gone, with connections still being torn down.
+test_target_after_its_port() {
+	local i
+	for ((i = 0; i < 3; i++)); do
+		connect mptcp
+		wait_for 20 has_subflows 4
+		unserve 1
+		rmmod nvmet_mptcp
+		disconnect
+		modprobe nvmet_mptcp
+		serve 1
+	done
+}
+
+run_tests "$@"
