@@ -78,6 +78,21 @@ remove_tree() {
 	rm -rf --one-file-system -- "$1"
 }
 
+# sweep NAME: removes what interrupted runs left, of NAME, whose lock is ours, and of any other
+# name that nobody builds now.
+sweep() {
+	local old name
+	for old in "$CACHE/tmp/"*.????????; do
+		[[ -d $old ]] || continue
+		name=$(basename "${old%.*}")
+		(
+			[[ $name == "$1" ]] || flock -n 9 || exit 0
+			say "removing what an interrupted run left: $old"
+			remove_tree "$old"
+		) 9>"$CACHE/lock/$name"
+	done
+}
+
 # publish NAME SECONDS WHAT FUNCTION [ARG...]: makes $CACHE/NAME if it does not exist.
 # FUNCTION gets ARGs, has $WORK set to an empty directory, and puts the result at
 # $WORK/out, a file or a directory. It runs in a subshell, and any failing command ends it.
@@ -85,7 +100,7 @@ remove_tree() {
 # The lock is inherited by every child, so what a killed run left running keeps it
 # until it ends: two builders never meet, and what the lock covers is ours to remove.
 publish() {
-	local name=$1 seconds=$2 what=$3 WORK lock old log=$CACHE/log/${1//\//_} start=$SECONDS
+	local name=$1 seconds=$2 what=$3 WORK lock log=$CACHE/log/${1//\//_} start=$SECONDS
 	shift 3
 	[[ ! -e $CACHE/$name ]] || return 0
 	mkdir -p "$(dirname "$CACHE/$name")"
@@ -95,12 +110,8 @@ publish() {
 		flock "$lock"
 	fi
 	if [[ ! -e $CACHE/$name ]]; then
-		for old in "$CACHE/tmp/${name//\//_}".*; do
-			[[ -e $old ]] || continue
-			say "removing what an interrupted run left: $old"
-			remove_tree "$old"
-		done
-		WORK=$(mktemp -d "$CACHE/tmp/${name//\//_}.XXXXXX")
+		sweep "${name//\//_}"
+		WORK=$(mktemp -d "$CACHE/tmp/${name//\//_}.XXXXXXXX")
 		chmod 755 "$WORK"
 		((seconds < 3)) || say "$what (once; usually takes $seconds s)"
 		# Not "( ... ) || die": bash ignores -e in what stands before ||.
@@ -112,6 +123,7 @@ publish() {
 			"$@"
 			# Here, so that what outlives a killed run completes its work.
 			mv -T "$WORK/out" "$CACHE/$name"
+			remove_tree "$WORK"
 		) >"$log" 2>&1 </dev/null
 		status=$?
 		set -e
@@ -120,7 +132,6 @@ publish() {
 			remove_tree "$WORK"
 			die "$what: failed (status $status); the whole log: $log"
 		fi
-		remove_tree "$WORK"
 		((seconds < 3)) || say "$what: done in $((SECONDS - start)) s"
 	fi
 	exec {lock}>&-
