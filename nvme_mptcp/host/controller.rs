@@ -9,12 +9,10 @@
 //! options from when the connect has succeeded.
 
 use super::{
+    connection::ConnectionParams,
     options::Endpoints,
-    queue::{
-        ConnectionParams,
-        Queue, //
-    },
-    registry,
+    queue::Queue,
+    registry, //
 };
 use crate::nvme::{
     ctrl::NvmeCtrl,

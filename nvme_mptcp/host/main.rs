@@ -10,6 +10,7 @@
 
 use kernel::prelude::*;
 
+mod connection;
 mod controller;
 mod dispatch;
 mod options;

@@ -13,9 +13,12 @@
 //! `state` is taken first, then `sender` or `receiver` (never both), then the socket's own lock.
 //! `sender` is only tried where waiting could invert this: in softirq-like paths nothing is taken.
 
-use super::send::{
-    Sender,
-    Sent, //
+use super::{
+    connection::ConnectionParams,
+    send::{
+        Sender,
+        Sent, //
+    },
 };
 use crate::{
     net::{
@@ -28,18 +31,15 @@ use crate::{
         mptcp::Socket,
     },
     nvme::{
-        ctrl::{
-            NvmeCtrl,
-            Status, //
-        },
+        ctrl::NvmeCtrl,
         engine::{
             self,
             EngineQueue,
             Receiver, //
         },
+        status::Status,
     },
     work::{
-        msecs_to_jiffies,
         this_cpu,
         Deadline, //
     },
@@ -59,25 +59,8 @@ use kernel::{
     },
 };
 
-/// How long a connect may take. `nvme-tcp` sends the SYN twice, after one second and after two
-/// more; MPTCP sockets have no such option, so the time is bounded instead.
-const CONNECT_TIMEOUT_MS: u32 = 3_000;
-
-/// How long the target may take to answer the ICReq.
-const ICRESP_TIMEOUT_MS: u32 = 10_000;
-
 /// How long the queue's work may keep a CPU before others get their turn.
 const WORK_BUDGET_MS: u32 = 1;
-
-/// What a connection is made of, beyond the endpoints.
-pub(crate) struct ConnectionParams<'a> {
-    pub(crate) endpoints: &'a super::options::Endpoints,
-    pub(crate) interface: Option<&'a CStr>,
-    pub(crate) tos: Option<u8>,
-    pub(crate) priority: c_int,
-    /// Refuse a target that does not speak MPTCP.
-    pub(crate) require_mptcp: bool,
-}
 
 /// The connection of a queue, by what has been done with it.
 enum State {
@@ -158,67 +141,7 @@ impl Queue {
     /// Each with a message; the queue is `Allocated` then.
     pub(crate) fn connect(&self, params: &ConnectionParams<'_>) -> Result {
         let mut state = self.state.lock();
-        *state = State::Connected(self.open(params)?);
-        Ok(())
-    }
-
-    fn open(&self, params: &ConnectionParams<'_>) -> Result<Receiver> {
-        let target = &params.endpoints.target;
-        let explain = |what: &'static str| {
-            move |e: &Error| {
-                dev_err!(
-                    self.ctrl().device(),
-                    "queue {}: {} {}: error {}\n",
-                    self.id,
-                    what,
-                    target,
-                    e.to_errno()
-                );
-            }
-        };
-
-        let socket = Socket::new(&params.endpoints.net, target)
-            .inspect_err(explain("cannot create an MPTCP socket for"))?;
-        Self::configure(&socket, target, params)
-            .inspect_err(explain("cannot set up the socket for"))?;
-        if let Some(local) = &params.endpoints.local {
-            socket
-                .bind(local)
-                .inspect_err(explain("cannot bind the socket for"))?;
-        }
-        socket.set_timeouts(
-            msecs_to_jiffies(ICRESP_TIMEOUT_MS) as c_long,
-            msecs_to_jiffies(CONNECT_TIMEOUT_MS) as c_long,
-        );
-        socket
-            .connect(target)
-            .inspect_err(explain("cannot connect to"))?;
-        socket.reclassify();
-
-        let socket = Arc::new(socket, GFP_KERNEL)?;
-        let receiver = self
-            .engine
-            .connect(socket)
-            .inspect_err(explain("no NVMe/TCP handshake with"))?;
-        if params.require_mptcp && !receiver.socket().speaks_mptcp() {
-            return Err(EPROTONOSUPPORT)
-                .inspect_err(explain("require_mptcp is set, but there is no MPTCP with"));
-        }
-        Ok(receiver)
-    }
-
-    fn configure(socket: &Socket, target: &Address, params: &ConnectionParams<'_>) -> Result {
-        socket.set_nodelay()?;
-        socket.set_no_linger();
-        if params.priority > 0 {
-            socket.set_priority(params.priority)?;
-        }
-        if let Some(tos) = params.tos {
-            socket.set_tos(target, tos)?;
-        }
-        if let Some(name) = params.interface {
-            socket.bind_to_interface(name)?;
-        }
+        *state = State::Connected(params.open(self.id, &self.engine)?);
         Ok(())
     }
 

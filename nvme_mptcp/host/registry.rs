@@ -7,12 +7,10 @@ use super::{
     options::Endpoints, //
 };
 use crate::nvme::{
-    ctrl::{
-        self,
-        CtrlRef, //
-    },
+    ctrl,
     fabrics::ConnectOptions,
     ops::Controller,
+    reference::CtrlRef, //
 };
 use kernel::{
     prelude::*,

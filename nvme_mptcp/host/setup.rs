@@ -21,11 +21,9 @@ use super::{
     dispatch, //
 };
 use crate::nvme::{
-    ctrl::{
-        State,
-        Status, //
-    },
+    ctrl::State,
     ops::Controller,
+    status::Status, //
 };
 use kernel::prelude::*;
 

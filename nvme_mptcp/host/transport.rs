@@ -8,11 +8,7 @@ use super::{
     registry, //
 };
 use crate::nvme::{
-    ctrl::{
-        CtrlRef,
-        State,
-        Status, //
-    },
+    ctrl::State,
     fabrics::{
         ConnectOptions,
         FabricsDevice,
@@ -20,7 +16,9 @@ use crate::nvme::{
         Transport, //
     },
     ops::Controller,
-    params, //
+    params,
+    reference::CtrlRef,
+    status::Status, //
 };
 use kernel::{
     c_str,

@@ -10,14 +10,8 @@
 //! are about.
 
 use super::{
-    fabrics::{
-        FabricsDevice,
-        Transport, //
-    },
-    ops::{
-        Controller,
-        Tables, //
-    },
+    ops::Controller,
+    status::Status, //
 };
 use crate::{
     block::{
@@ -27,14 +21,7 @@ use crate::{
     },
     ffi::bindings,
 };
-use core::{
-    marker::PhantomData,
-    ops::Deref,
-    pin::Pin,
-    ptr::NonNull, //
-};
 use kernel::{
-    alloc::AllocError,
     device::Device,
     prelude::*,
     types::Opaque, //
@@ -90,46 +77,6 @@ macro_rules! core_calls {
             unsafe { bindings::$function(self.as_ptr()) }
         }
     };
-}
-
-/// Why something failed: a negative errno, or a positive NVMe status of the controller.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub(crate) struct Status(c_int);
-
-impl Status {
-    fn check(ret: c_int) -> Result<(), Self> {
-        if ret == 0 {
-            Ok(())
-        } else {
-            Err(Self(ret))
-        }
-    }
-
-    /// The number, for messages.
-    pub(crate) fn raw(self) -> c_int {
-        self.0
-    }
-
-    /// As an errno: an NVMe status becomes `EIO`.
-    pub(crate) fn into_error(self) -> Error {
-        if self.0 < 0 {
-            Error::from_errno(self.0)
-        } else {
-            EIO
-        }
-    }
-}
-
-impl From<Error> for Status {
-    fn from(e: Error) -> Self {
-        Self(e.to_errno())
-    }
-}
-
-impl From<AllocError> for Status {
-    fn from(e: AllocError) -> Self {
-        Error::from(e).into()
-    }
 }
 
 impl NvmeCtrl {
@@ -412,73 +359,6 @@ impl NvmeCtrl {
     pub(crate) fn subsystem_nqn(&self) -> &CStr {
         // SAFETY: The controller is live, and has options or a subsystem with an NQN.
         unsafe { CStr::from_char_ptr(bindings::ffi_nvmf_ctrl_subsysnqn(self.as_ptr())) }
-    }
-}
-
-/// A counted reference on a controller `T` and its `nvme_ctrl`.
-///
-/// # Invariants
-///
-/// `ctrl` was set up by `Tables::init()`, and one reference on it is owned.
-pub(crate) struct CtrlRef<T: Controller> {
-    ctrl: NonNull<bindings::nvme_ctrl>,
-    _p: PhantomData<T>,
-}
-
-// SAFETY: The reference count is atomic, and a `T` is `Send` and `Sync`.
-unsafe impl<T: Controller> Send for CtrlRef<T> {}
-// SAFETY: As above.
-unsafe impl<T: Controller> Sync for CtrlRef<T> {}
-
-impl<T: Controller> CtrlRef<T> {
-    /// Hands `controller`, made by the transport `N`, over to the nvme core. See
-    /// [`engine`](super::engine) for who owns what.
-    pub(crate) fn new<N>(controller: Pin<KBox<T>>, dev: &FabricsDevice) -> Result<Self>
-    where
-        N: Transport<Controller = T>,
-    {
-        Tables::<N>::init(controller, dev.as_ptr())
-    }
-
-    /// # Safety
-    ///
-    /// As the type invariant says; the reference is handed over.
-    pub(super) unsafe fn from_raw(ctrl: *mut bindings::nvme_ctrl) -> Self {
-        Self {
-            // SAFETY: A live controller is not at null.
-            // INVARIANT: As the caller promises.
-            ctrl: unsafe { NonNull::new_unchecked(ctrl) },
-            _p: PhantomData,
-        }
-    }
-
-    /// Gives the reference to C.
-    pub(super) fn into_raw(self) -> *mut bindings::nvme_ctrl {
-        core::mem::ManuallyDrop::new(self).ctrl.as_ptr()
-    }
-}
-
-impl<T: Controller> Clone for CtrlRef<T> {
-    fn clone(&self) -> Self {
-        // SAFETY: The controller is live by the type invariant.
-        unsafe { bindings::ffi_nvme_get_ctrl(self.ctrl.as_ptr()) };
-        Self { ..*self }
-    }
-}
-
-impl<T: Controller> Deref for CtrlRef<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        // SAFETY: By the type invariant.
-        unsafe { NvmeCtrl::owner(self.ctrl.as_ptr()) }
-    }
-}
-
-impl<T: Controller> Drop for CtrlRef<T> {
-    fn drop(&mut self) {
-        // SAFETY: The reference that the type invariant speaks of is given up here.
-        unsafe { bindings::ffi_nvme_put_ctrl(self.ctrl.as_ptr()) };
     }
 }
 

@@ -5,9 +5,9 @@
 //! C header: [`drivers/nvme/host/fabrics.h`](srctree/drivers/nvme/host/fabrics.h)
 
 use super::{
-    ctrl::CtrlRef,
     engine::Engine,
-    ops::Controller, //
+    ops::Controller,
+    reference::CtrlRef, //
 };
 use crate::ffi::bindings;
 use core::{

@@ -7,3 +7,5 @@ pub(crate) mod engine;
 pub(crate) mod fabrics;
 pub(crate) mod ops;
 pub(crate) mod params;
+pub(crate) mod reference;
+pub(crate) mod status;

@@ -3,14 +3,12 @@
 //! What the nvme core, the engine's work items and sysfs call in a controller, as a safe trait.
 
 use super::{
-    ctrl::{
-        CtrlRef,
-        NvmeCtrl, //
-    },
+    ctrl::NvmeCtrl,
     fabrics::{
         ConnectOptions,
         Transport, //
     },
+    reference::CtrlRef,
 };
 use crate::{
     block::TagSetOwner,
