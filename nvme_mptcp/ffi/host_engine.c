@@ -412,13 +412,14 @@ void host_engine_put_back(struct nvme_tcp_queue *queue,
 #define ENGINE_CMD_READY	NVME_TCP_SEND_DATA
 #define ENGINE_H2C_READY	NVME_TCP_SEND_DDGST
 
+typedef bool engine_bvec_fn(struct bio_vec *bv, void *arg);
+
 /*
  * Calls @fn(bvec, arg) for the request's data from @start, @len bytes long,
  * until it returns false.
  */
 static void engine_for_each_bvec(struct request *rq, u32 start, u32 len,
-				 bool (*fn)(struct bio_vec *bv, void *arg),
-				 void *arg)
+				 engine_bvec_fn *fn, void *arg)
 {
 	struct req_iterator iter;
 	struct bio_vec bv, part;
