@@ -78,6 +78,9 @@ remove_tree() {
 	rm -rf --one-file-system -- "$1"
 }
 
+# have NAME: whether the cache has NAME; if so, notes that it is in use.
+have() { [[ -e $CACHE/$1 ]] && touch -c "$CACHE/$1"; }
+
 # sweep NAME: removes what interrupted runs left, of NAME, whose lock is ours, and of any other
 # name that nobody builds now.
 sweep() {
@@ -100,9 +103,9 @@ sweep() {
 # The lock is inherited by every child, so what a killed run left running keeps it
 # until it ends: two builders never meet, and what the lock covers is ours to remove.
 publish() {
-	local name=$1 seconds=$2 what=$3 WORK lock log=$CACHE/log/${1//\//_} start=$SECONDS
+	local name=$1 seconds=$2 what=$3 WORK old lock log=$CACHE/log/${1//\//_} start=$SECONDS
 	shift 3
-	[[ ! -e $CACHE/$name ]] || return 0
+	! have "$name" || return 0
 	mkdir -p "$(dirname "$CACHE/$name")"
 	exec {lock}>"$CACHE/lock/${name//\//_}"
 	if ! flock -n "$lock"; then
@@ -133,6 +136,11 @@ publish() {
 			die "$what: failed (status $status); the whole log: $log"
 		fi
 		((seconds < 3)) || say "$what: done in $((SECONDS - start)) s"
+		# Results of former recipes and releases, once nobody has used them for two weeks.
+		find "$CACHE" -maxdepth 3 -path "$CACHE/lock" -prune -o \
+			-name '*-????????????' -mtime +14 -prune -print | while read -r old; do
+			remove_tree "$old"
+		done
 	fi
 	exec {lock}>&-
 }
