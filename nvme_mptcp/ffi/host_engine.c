@@ -418,8 +418,8 @@ typedef bool engine_bvec_fn(struct bio_vec *bv, void *arg);
  * Calls @fn(bvec, arg) for the request's data from @start, @len bytes long,
  * until it returns false.
  */
-static void engine_for_each_bvec(struct request *rq, u32 start, u32 len,
-				 engine_bvec_fn *fn, void *arg)
+static void engine_walk_data(struct request *rq, u32 start, u32 len,
+			     engine_bvec_fn *fn, void *arg)
 {
 	struct req_iterator iter;
 	struct bio_vec bv, part;
@@ -480,8 +480,8 @@ static int engine_prepare(struct nvme_tcp_request *req)
 	if (queue->data_digest && req->pdu_len) {
 		u32 crc = NVME_TCP_CRC_SEED;
 
-		engine_for_each_bvec(blk_mq_rq_from_pdu(req), start,
-				     req->pdu_len, engine_digest_bvec, &crc);
+		engine_walk_data(blk_mq_rq_from_pdu(req), start, req->pdu_len,
+				 engine_digest_bvec, &crc);
 		req->ddgst = nvme_tcp_ddgst_final(crc);
 	}
 	/*
@@ -554,7 +554,7 @@ int host_engine_describe(struct nvme_tcp_request *req, struct bio_vec *bv,
 		skip = head;
 	}
 	if (skip < head + data)
-		engine_for_each_bvec(blk_mq_rq_from_pdu(req),
+		engine_walk_data(blk_mq_rq_from_pdu(req),
 				     (h2c ? req->h2cdata_offset : 0) + skip -
 				     head, head + data - skip, engine_append, &vec);
 	/* The digest can only follow when all data before it is in. */
