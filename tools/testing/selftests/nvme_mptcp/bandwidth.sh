@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Four equal NICs carry at least 3.4 times what nvme-tcp gets out of one, in the same run.
+# Four equal NICs carry at least 3.4 times what nvme-tcp gets out of one, in the same run. They are slow,
+# so that a busy machine's processor is not what is measured.
 # shellcheck source=lib.sh
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
@@ -10,7 +11,7 @@ readonly WANTED=3.4
 
 setup() {
 	links
-	limit_rate 100mbit
+	limit_rate 25
 	target void
 }
 

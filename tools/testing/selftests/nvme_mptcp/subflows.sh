@@ -33,7 +33,7 @@ test_four_subflows_everywhere() {
 # Both directions use every NIC, none of them for less than a tenth of the data.
 test_data_on_every_nic() {
 	local nic end before=()
-	limit_rate 100mbit
+	limit_rate 25
 	connect mptcp
 	wait_for 20 has_subflows 4
 	for end in host target; do

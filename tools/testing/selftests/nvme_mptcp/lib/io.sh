@@ -18,7 +18,7 @@ verify() {
 bandwidth() {
 	local rw=$1
 	shift
-	fio_run --rw="rand$rw" --bs=128k --numjobs=2 --iodepth=32 --norandommap \
+	fio_run --rw="rand$rw" --bs=128k --numjobs=2 --iodepth=16 --norandommap \
 		--time_based --ramp_time=2 --runtime=6 "$@"
 	jq ".jobs[0].$rw.bw" "$SCRATCH/fio.json"
 }

@@ -74,11 +74,13 @@ _addresses() {
 	done
 }
 
-# limit_rate RATE [NIC...]: limits the NICs of the given numbers, or all, to RATE (as 100mbit) in both directions.
+# limit_rate MBIT [NIC...]: limits the NICs of the given numbers, or all, to MBIT/s in both
+# directions. A burst may be as long as 20 ms, because timers are late on a busy emulated processor,
+# and what they are late by would be lost.
 limit_rate() {
-	local rate=$1
+	local mbit=$1
 	shift
-	_qdisc tbf rate "$rate" burst 32k latency 100ms -- "$@"
+	_qdisc tbf rate "${mbit}mbit" burst $((mbit * 2500)) latency 50ms -- "$@"
 }
 
 # impair NETEM-OPTION... -- [NIC...]: netem in both directions, as "delay 5ms loss 0.5%". Its limit holds
@@ -125,7 +127,9 @@ links_clean() {
 	local ns nic
 	for ns in $HOST_NS $TARGET_NS; do
 		[[ -e /run/netns/$ns ]] || continue
-		# Virtual functions of the machine come back by themselves, under their names.
+		# The listener of an endpoint "signal port" holds the namespace (7.3).
+		ip -n $ns mptcp endpoint flush
+		# Virtio NICs come back by themselves, under their names.
 		ip netns del $ns
 	done
 	wait_for 20 _links_are_gone
