@@ -44,6 +44,7 @@ _fabrics() {
 	_fabrics_device
 	options=nqn=$NQN,transport=$transport,traddr=$(target_ip 0),trsvcid=$PORT
 	options+=,hostnqn=$(</etc/nvme/hostnqn),hostid=$(</etc/nvme/hostid)
+	# shellcheck disable=SC2016 # for the inner shell
 	on_host bash -c 'exec 3<>/dev/nvme-fabrics && printf "%s" "$1" >&3 && read -r line <&3 &&
 		echo "$line"' bash "$options$(printf ',%s' "$@")" >"$SCRATCH/fabrics" 2>&1
 }

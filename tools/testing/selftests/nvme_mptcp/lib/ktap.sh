@@ -134,7 +134,7 @@ _clean_up() {
 	return $status
 }
 
-# Runs the test $1, prints its result. Fails if later tests could not be trusted.
+# Runs the test $1, prints its result. Sets UNUSABLE if later tests could not be trusted.
 _run() {
 	local name=$1 log=$LOGS/$SCRIPT.$1.log start=$SECONDS status clean=0 complaints='' why=''
 	TEST=$SCRIPT.$name
@@ -177,7 +177,7 @@ _run() {
 		echo "ok $NUMBER $name # $((SECONDS - start)) s"
 	fi
 	rm -rf "$SCRATCH"
-	((clean == 0 && status != UNKILLABLE))
+	((clean == 0 && status != UNKILLABLE)) || UNUSABLE=1
 }
 
 # The tests of the script, in its order.
@@ -204,7 +204,7 @@ run_tests() {
 	done
 	(($# == 0)) || names=("$@")
 
-	NUMBER=0 FAILED=0 SKIPPED=0
+	NUMBER=0 FAILED=0 SKIPPED=0 UNUSABLE=0
 	echo "TAP version 13"
 	echo "1..${#names[@]}"
 	if ((EUID != 0)); then
@@ -220,7 +220,7 @@ run_tests() {
 	for name in "${names[@]}"; do
 		# Not "if ! _run": bash ignores -e in all that a condition calls.
 		_run "$name"
-		if (($?)); then
+		if ((UNUSABLE)); then
 			echo "Bail out! the kernel is not as it was before $name"
 			exit $KSFT_FAIL
 		fi
