@@ -11,8 +11,8 @@ readonly TESTS=tools/testing/selftests/nvme_mptcp
 NICS=4
 SCRATCH=$(mktemp -d)
 # The network of the selftests is drawn in links.sh.
-# shellcheck source=../testing/selftests/nvme_mptcp/lib/links.sh
-. $TESTS/lib/links.sh
+# shellcheck source-path=SCRIPTDIR source=../testing/selftests/nvme_mptcp/lib/links.sh
+. "$TESTS/lib/links.sh"
 
 step() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
 run() {
@@ -60,8 +60,8 @@ measure_both() {
 step "A host and a target, each in a network namespace, joined by $NICS NICs of $RATE"
 links $NICS
 for ((i = 0; i < NICS; i++)); do
-	tc -n $HOST_NS qdisc add dev host$i root tbf rate $RATE burst 250k latency 50ms
-	tc -n $TARGET_NS qdisc add dev tgt$i root tbf rate $RATE burst 250k latency 50ms
+	tc -n "$HOST_NS" qdisc add dev "host$i" root tbf rate $RATE burst 250k latency 50ms
+	tc -n "$TARGET_NS" qdisc add dev "tgt$i" root tbf rate $RATE burst 250k latency 50ms
 done
 run on_host ip -4 -br addr
 echo "The target announces the address of each NIC to hosts that speak MPTCP:"
@@ -79,7 +79,7 @@ echo tcp >ports/1/addr_trtype
 echo ipv4 >ports/1/addr_adrfam
 echo 0.0.0.0 >ports/1/addr_traddr
 echo 4420 >ports/1/addr_trsvcid
-on_target ln -s $PWD/subsystems/$NQN ports/1/subsystems/
+on_target ln -s "$PWD/subsystems/$NQN" ports/1/subsystems/
 cd - >/dev/null
 
 step "nvme-tcp, which uses one NIC"
