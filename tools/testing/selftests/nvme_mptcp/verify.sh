@@ -15,10 +15,10 @@ setup() {
 
 verify_all_sizes() {
 	connect_raw mptcp "$@"
-	verify --bs=4k --size=4m
-	verify --bs=64k
-	verify --bs=1m --size=32m
-	verify --bsrange=512-256k --bs_unaligned --size=8m
+	verify --bs=4k --size=2m
+	verify --bs=64k --size=8m
+	verify --bs=1m --size=16m
+	verify --bsrange=512-128k --size=4m
 }
 
 test_no_digest() {
