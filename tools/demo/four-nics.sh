@@ -46,8 +46,8 @@ connect() {
 # Prints MiB/s.
 measure() {
 	fio --name=demo --filename="$DISK" --direct=1 --ioengine=libaio --rw="rand$1" --bs=128k \
-		--iodepth=16 --numjobs=2 --group_reporting --norandommap --time_based --ramp_time=2 \
-		--runtime=6 --output-format=json | jq ".jobs[0].$1.bw / 1024 * 10 | round / 10"
+		--iodepth=16 --numjobs=2 --group_reporting --norandommap --time_based --ramp_time=5 \
+		--runtime=8 --output-format=json | jq ".jobs[0].$1.bw / 1024 * 10 | round / 10"
 }
 
 measure_both() {
