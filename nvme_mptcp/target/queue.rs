@@ -94,12 +94,15 @@ impl Queue {
             }),
             GFP_KERNEL,
         )?;
-        queue.port.queues().add(queue.clone())?;
-        Engine::start(queue.clone());
-
+        // Once it is in the list, or has callbacks, it may be released at any moment. The release
+        // waits for this lock, so that nothing is done here to a queue that is stopped.
         let mut callbacks = queue.callbacks.lock();
+        Engine::start(queue.clone());
+        if let Err(e) = queue.port.queues().add(queue.clone()) {
+            queue.engine.release();
+            return Err(e);
+        }
         *callbacks = Some(Callbacks::install(queue.socket.clone(), queue.clone()));
-        drop(callbacks);
         // What happened before the callbacks were there.
         if queue.socket.state() == ConnectionState::Established {
             queue.engine.kick();
