@@ -31,12 +31,16 @@ claim() { # WHAT COMMAND...: says what is so, having looked.
 }
 at_least() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a >= b) }'; }
 
+# Namespaces are scanned side by side, so their disks are not numbered by them.
+disk_of() {
+	grep -lx "$1" /sys/block/nvme*n*/nsid 2>/dev/null | sed -nE 's|/sys/block/(nvme[0-9]+n[0-9]+)/nsid|/dev/\1|p'
+}
+
 connect() {
 	run on_host nvme connect -t "$1" -a 10.0.0.2 -s 4420 -n $NQN
 	for _ in {1..100}; do
-		for DISK in /dev/nvme*n1; do
-			[[ ! -b $DISK ]] || return 0
-		done
+		DISK=$(disk_of 1) KEEPS=$(disk_of 2)
+		[[ ! -b $DISK || ! -b $KEEPS ]] || return 0
 		sleep 0.1
 	done
 	echo "no disk came" >&2
@@ -69,12 +73,19 @@ run on_target ip mptcp endpoint
 
 step "The target: nvmet, served by nvmet_mptcp in place of nvmet-tcp"
 run modprobe nvmet_mptcp
-run modprobe null_blk nr_devices=1 gb=1 memory_backed=1
+echo "Two disks: one that forgets what is written, for measuring, and one that keeps it."
+modprobe null_blk nr_devices=1
+mkdir /sys/kernel/config/nullb/keeps
+cd /sys/kernel/config/nullb/keeps
+echo 1 >memory_backed
+echo 256 >size
+echo 1 >power
 cd /sys/kernel/config/nvmet
-mkdir -p subsystems/$NQN/namespaces/1 ports/1
+mkdir -p subsystems/$NQN/namespaces/{1,2} ports/1
 echo 1 >subsystems/$NQN/attr_allow_any_host
 echo /dev/nullb0 >subsystems/$NQN/namespaces/1/device_path
-echo 1 >subsystems/$NQN/namespaces/1/enable
+echo /dev/keeps >subsystems/$NQN/namespaces/2/device_path
+echo 1 | tee subsystems/$NQN/namespaces/{1,2}/enable >/dev/null
 echo tcp >ports/1/addr_trtype
 echo ipv4 >ports/1/addr_adrfam
 echo 0.0.0.0 >ports/1/addr_traddr
@@ -105,7 +116,7 @@ for ((i = 0; i < NICS; i++)); do
 done
 
 step "Data are what was written: 64 MiB in random order, crc32c of every block"
-claim "all blocks verify" fio --name=verify --filename="$DISK" --direct=1 --ioengine=libaio \
+claim "all blocks verify" fio --name=verify --filename="$KEEPS" --direct=1 --ioengine=libaio \
 	--rw=randwrite --bs=64k --size=64m --iodepth=16 --verify=crc32c --verify_fatal=1 \
 	--verify_state_save=0 --output="$SCRATCH/verify"
 
