@@ -3,10 +3,11 @@
 # The front door. `make help` tells what there is.
 #
 # Without KDIR the modules are built for the newest stock Debian kernel of SERIES, in a build root of Debian's own tools:
-# nothing of the machine's own toolchain is used. With KDIR it is the ordinary out-of-tree build.
+# nothing of the machine's own toolchain is used. KERNEL=debug is that kernel rebuilt with KASAN, lockdep, kmemleak and others. With KDIR it is the ordinary out-of-tree build.
 
 SERIES ?= 7.3
-export SERIES
+KERNEL ?= stock
+export SERIES KERNEL
 
 Q := $(if $(V),,@)
 

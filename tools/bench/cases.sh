@@ -1,0 +1,109 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The cases. Each makes its network, has its peers take turns, and takes everything away.
+
+CASES=(cpu equal unequal lossy pull scale)
+
+# with_peers FUNCTION PEER...: the peers one after the other; every round begins with another.
+with_peers() {
+	local load=$1 i
+	shift
+	for ((i = 0; i < $#; i++)); do
+		set -- "${@:2}" "$1"
+		((i)) || set -- "${@:ROUND % $# + 1}" "${@:1:ROUND % $#}"
+		peer_up "${!#}"
+		$load
+		peer_down
+	done
+}
+
+ALL=(tcp numa round-robin queue-depth mptcp mptcp-1)
+SEVERAL=(round-robin queue-depth mptcp)
+
+# No limit but the processor.
+case_cpu() {
+	links
+	((QUICK)) && with_peers cpu_loads tcp queue-depth mptcp mptcp-1 || with_peers cpu_loads "${ALL[@]}"
+	links_clean
+}
+cpu_loads() {
+	local rw
+	for rw in read write; do
+		measure $rw 128k 2 32 3 6
+		measure $rw 4k 2 32 2 5
+		measure $rw 4k 1 1 1 5
+		((QUICK)) || measure $rw 128k 1 1 1 5
+	done
+}
+
+big_loads() {
+	measure read 128k 2 32 6 8
+	measure write 128k 2 32 6 8
+}
+
+case_equal() {
+	links
+	shape
+	((QUICK)) && with_peers big_loads tcp "${SEVERAL[@]}" || with_peers big_loads "${ALL[@]}"
+	links_clean
+}
+
+# One of four NICs at half speed.
+case_unequal() {
+	links
+	shape
+	limit_rate $((RATE / 2)) 3
+	with_peers big_loads "${SEVERAL[@]}"
+	links_clean
+}
+
+case_lossy() {
+	links
+	shape delay 5ms loss 0.5%
+	with_peers big_loads "${SEVERAL[@]}"
+	links_clean
+}
+
+# A NIC dies: its peer is switched off, so the host sees no carrier; or packets vanish in silence.
+case_pull() {
+	local how
+	for how in down silent; do
+		for PEER in "${SEVERAL[@]}"; do
+			links
+			shape
+			peer_up "$PEER"
+			measure_pull read $how
+			peer_down
+			links_clean
+		done
+	done
+}
+
+# As many subflows as NICs; slow enough that eight are not too much for the processor.
+case_scale() {
+	local n
+	for n in 1 2 4 8; do
+		links $n
+		limit_rate $((RATE / 2))
+		peer_up mptcp
+		big_loads
+		peer_down
+		links_clean
+	done
+}
+
+# shape [NETEM-OPTION...]: all NICs at $RATE.
+shape() {
+	if (($#)); then
+		impair "$@" rate "${RATE}mbit" --
+	else
+		limit_rate "$RATE"
+	fi
+}
+
+impair_nic() {
+	local nic=$1
+	shift
+	_qdisc netem limit 100000 "$@" -- "$nic"
+}
