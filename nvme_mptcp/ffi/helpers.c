@@ -7,7 +7,6 @@
 #include <linux/netdevice.h>
 #include <linux/nsproxy.h>
 #include <linux/sched/mm.h>
-#include <net/busy_poll.h>
 #include <net/mptcp.h>
 #include "helpers.h"
 
@@ -140,17 +139,6 @@ void ffi_sk_set_timeouts(struct socket *sock, long rcv, long snd)
 {
 	WRITE_ONCE(sock->sk->sk_rcvtimeo, rcv);
 	WRITE_ONCE(sock->sk->sk_sndtimeo, snd);
-}
-
-bool ffi_sk_busy_loop(struct socket *sock)
-{
-	struct sock *sk = sock->sk;
-
-	if (!sk_can_busy_loop(sk) ||
-	    !skb_queue_empty_lockless(&sk->sk_receive_queue))
-		return false;
-	sk_busy_loop(sk, true);
-	return true;
 }
 
 unsigned char ffi_sk_state(struct sock *sk)

@@ -35,7 +35,6 @@ void ffi_sock_callback_read_unlock(struct sock *sk);
 bool ffi_sk_stream_is_writeable(struct sock *sk);
 void ffi_sock_clear_nospace(struct sock *sk);
 void ffi_sk_set_timeouts(struct socket *sock, long rcv, long snd);
-bool ffi_sk_busy_loop(struct socket *sock);
 unsigned char ffi_sk_state(struct sock *sk);
 void ffi_log_addr(const char *what, struct sockaddr_storage *addr);
 int ffi_format_addr(char *buf, size_t len, struct sockaddr_storage *addr,

@@ -20,6 +20,7 @@ mod registry;
 mod send;
 mod setup;
 mod transport;
+mod watch;
 
 #[path = "../block/mod.rs"]
 mod block;

@@ -10,7 +10,7 @@
 //!
 //! # Locks
 //!
-//! `state` is taken first, then `sender` or `receiver` (never both), then the socket's own lock.
+//! `state` is taken first, then `sender` or `reception` (never both), then the socket's own lock.
 //! `sender` is only tried where waiting could invert this: in softirq-like paths nothing is taken.
 
 use super::{
@@ -19,6 +19,7 @@ use super::{
         Sender,
         Sent, //
     },
+    watch::Watch,
 };
 use crate::{
     net::{
@@ -88,6 +89,12 @@ impl State {
     }
 }
 
+/// What receiving needs.
+struct Reception {
+    receiver: Receiver,
+    watch: Watch,
+}
+
 /// One queue of a controller.
 #[pin_data]
 pub(crate) struct Queue {
@@ -103,7 +110,7 @@ pub(crate) struct Queue {
     sender: Mutex<Sender>,
     /// Held while receiving.
     #[pin]
-    receiver: Mutex<Option<Receiver>>,
+    reception: Mutex<Option<Reception>>,
 }
 
 impl Queue {
@@ -118,7 +125,7 @@ impl Queue {
                 polling: Atomic::new(false),
                 state <- new_mutex!(State::Allocated, "nvme_mptcp_queue"),
                 sender <- new_mutex!(sender, "nvme_mptcp_send"),
-                receiver <- new_mutex!(None, "nvme_mptcp_receive"),
+                reception <- new_mutex!(None, "nvme_mptcp_receive"),
             }),
             GFP_KERNEL,
         )
@@ -158,7 +165,10 @@ impl Queue {
             };
             let socket = receiver.socket().clone();
             receiver.start();
-            *self.receiver.lock() = Some(receiver);
+            *self.reception.lock() = Some(Reception {
+                watch: Watch::new(&socket),
+                receiver,
+            });
             self.sender.lock().set_socket(Some(socket.clone()));
             if self.id != 0 {
                 self.engine.assign_cpu();
@@ -206,8 +216,8 @@ impl Queue {
                 drop(callbacks);
                 self.engine.stop_work();
                 self.sender.lock().set_socket(None);
-                if let Some(receiver) = self.receiver.lock().take() {
-                    *state = State::Stopped(receiver);
+                if let Some(reception) = self.reception.lock().take() {
+                    *state = State::Stopped(reception.receiver);
                 }
             }
             other => *state = other,
@@ -273,8 +283,18 @@ impl Queue {
     }
 
     /// Receives what is there. Returns the bytes taken and the requests completed.
-    fn receive(receiver: &mut Option<Receiver>) -> Result<(usize, u32)> {
-        receiver.as_mut().map_or(Ok((0, 0)), Receiver::receive)
+    fn receive(&self, reception: &mut Option<Reception>) -> Result<(usize, u32)> {
+        let Some(Reception { receiver, watch }) = reception else {
+            return Ok((0, 0));
+        };
+        if watch.lost(receiver.socket()) {
+            dev_warn!(
+                self.ctrl().device(),
+                "queue {}: the connection has lost MPTCP (something on the way changes its packets): one path only\n",
+                self.id
+            );
+        }
+        receiver.receive()
     }
 
     /// The queue's work: sends and receives in turns, within a budget of time.
@@ -293,7 +313,7 @@ impl Queue {
                 }
                 room = sender.has_room();
             }
-            match Self::receive(&mut self.receiver.lock()) {
+            match self.receive(&mut self.reception.lock()) {
                 Ok((bytes, _)) => busy |= bytes > 0,
                 Err(_) => return,
             }
@@ -315,14 +335,13 @@ impl Queue {
             return Ok(0);
         }
         // Whoever holds it is receiving.
-        let Some(mut receiver) = self.receiver.try_lock() else {
+        let Some(mut reception) = self.reception.try_lock() else {
             return Ok(0);
         };
+        // nvme-tcp also polls the network device. An MPTCP socket does not know the devices of its
+        // subflows (no sk_napi_id).
         self.polling.store(true, Relaxed);
-        if let Some(receiver) = &*receiver {
-            receiver.socket().busy_poll();
-        }
-        let received = Self::receive(&mut receiver);
+        let received = self.receive(&mut reception);
         self.polling.store(false, Relaxed);
         received.map(|(_, completed)| completed)
     }

@@ -294,13 +294,6 @@ impl Socket {
         }
     }
 
-    /// Polls the network device for packets of this socket while there are none. May sleep.
-    #[cfg(host)]
-    pub(crate) fn busy_poll(&self) {
-        // SAFETY: The socket is live.
-        unsafe { bindings::ffi_sk_busy_loop(self.as_ptr()) };
-    }
-
     /// Whether the connection uses MPTCP, and has not fallen back to plain TCP (RFC 8684, 3.7).
     /// Sleeps for the socket lock.
     pub(crate) fn speaks_mptcp(&self) -> bool {
