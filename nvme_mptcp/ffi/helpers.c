@@ -8,6 +8,7 @@
 #include <linux/nsproxy.h>
 #include <linux/sched/mm.h>
 #include <net/mptcp.h>
+#include "../../../net/mptcp/protocol.h"
 #include "helpers.h"
 
 struct net *ffi_current_net(void)
@@ -68,6 +69,26 @@ void ffi_sock_storage_prepare(struct socket *sock)
 	sk->sk_allocation = GFP_ATOMIC;
 	sk->sk_use_task_frag = false;
 	sk_set_memalloc(sk);
+}
+
+/*
+ * A subflow is a socket of its own, and inherits nothing of this. The first one
+ * is there when the socket is connected; what the path manager adds later stays
+ * as it is.
+ */
+void ffi_sock_storage_connected(struct socket *sock)
+{
+	struct sock *ssk, *sk = sock->sk;
+
+	lock_sock(sk);
+	ssk = mptcp_sk(sk)->first;
+	if (ssk) {
+		lock_sock_nested(ssk, SINGLE_DEPTH_NESTING);
+		ssk->sk_allocation = GFP_ATOMIC;
+		sk_set_memalloc(ssk);
+		release_sock(ssk);
+	}
+	release_sock(sk);
 }
 
 /*
@@ -172,6 +193,12 @@ unsigned int ffi_memalloc_noreclaim_save(void)
 void ffi_memalloc_noreclaim_restore(unsigned int flags)
 {
 	memalloc_noreclaim_restore(flags);
+}
+
+/* Direct reclaim, that of a memory cgroup, and kswapd. */
+bool ffi_in_reclaim(void)
+{
+	return current->flags & PF_MEMALLOC;
 }
 
 unsigned int ffi_memalloc_noio_save(void)

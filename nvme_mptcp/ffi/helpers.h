@@ -24,6 +24,7 @@ int ffi_setsockopt_int(struct socket *sock, int level, int name, int value);
 int ffi_setsockopt_str(struct socket *sock, int level, int name,
 		       const char *value, unsigned int len);
 void ffi_sock_storage_prepare(struct socket *sock);
+void ffi_sock_storage_connected(struct socket *sock);
 void ffi_sock_reclassify(struct socket *sock);
 int ffi_sock_send_bvec(struct socket *sock, struct bio_vec *bv,
 		       unsigned int nr, size_t len, int flags);
@@ -44,6 +45,7 @@ int ffi_format_addr(char *buf, size_t len, struct sockaddr_storage *addr,
 char *ffi_kstrdup(const char *s);
 unsigned int ffi_memalloc_noreclaim_save(void);
 void ffi_memalloc_noreclaim_restore(unsigned int flags);
+bool ffi_in_reclaim(void);
 unsigned int ffi_memalloc_noio_save(void);
 void ffi_memalloc_noio_restore(unsigned int flags);
 

@@ -47,6 +47,7 @@
 
 struct host_engine {
 	struct nvme_tcp_ctrl tcp;
+	unsigned int nr_queues;	/* allocated; ctrl->queue_count may be less */
 	const struct host_engine_ops *ops;
 	void *owner;
 };
@@ -131,6 +132,7 @@ struct nvme_ctrl *host_engine_alloc(struct nvmf_ctrl_options *opts)
 	ctrl = &engine->tcp.ctrl;
 	ctrl->queue_count = opts->nr_io_queues + opts->nr_write_queues +
 			    opts->nr_poll_queues + 1;
+	engine->nr_queues = ctrl->queue_count;
 	engine->tcp.queues = kzalloc_objs(*engine->tcp.queues,
 					  ctrl->queue_count);
 	if (!engine->tcp.queues) {
@@ -166,7 +168,11 @@ void host_engine_set_owner(struct nvme_ctrl *ctrl, void *owner,
 void host_engine_free(struct nvme_ctrl *ctrl)
 {
 	struct host_engine *engine = to_engine(ctrl);
+	unsigned int i;
 
+	/* A request that was initialised without a connection has filled it. */
+	for (i = 0; i < engine->nr_queues; i++)
+		page_frag_cache_drain(&engine->tcp.queues[i].pf_cache);
 	kfree(engine->tcp.queues);
 	kfree(engine);
 }
@@ -397,10 +403,24 @@ struct nvme_tcp_request *host_engine_pop(struct nvme_tcp_queue *queue)
 	return nvme_tcp_fetch_request(queue);
 }
 
-void host_engine_put_back(struct nvme_tcp_queue *queue,
-			  struct nvme_tcp_request *req)
+/*
+ * tcp.c refuses an R2T for a request that is on a list, but one that is being
+ * sent is on none. The R2T is handled under the socket lock, and so is this.
+ */
+int host_engine_put_back(struct nvme_tcp_queue *queue,
+			 struct nvme_tcp_request *req, u32 bytes)
 {
-	list_add(&req->entry, &queue->send_list);
+	struct sock *sk = queue->sock->sk;
+	int ret = -EPROTO;
+
+	lock_sock(sk);
+	if (!llist_on_list(&req->lentry)) {
+		req->offset += bytes;
+		list_add(&req->entry, &queue->send_list);
+		ret = 0;
+	}
+	release_sock(sk);
+	return ret;
 }
 
 /*
@@ -569,16 +589,20 @@ out:
 	return 0;
 }
 
-void host_engine_advance(struct nvme_tcp_request *req, u32 bytes)
+int host_engine_next_pdu(struct nvme_tcp_queue *queue,
+			 struct nvme_tcp_request *req)
 {
-	req->offset += bytes;
-}
+	struct sock *sk = queue->sock->sk;
+	int ret = -EPROTO;
 
-void host_engine_next_pdu(struct nvme_tcp_queue *queue,
-			  struct nvme_tcp_request *req)
-{
-	nvme_tcp_setup_h2c_data_pdu(req);
-	llist_add(&req->lentry, &queue->req_list);
+	lock_sock(sk);
+	if (!llist_on_list(&req->lentry)) {
+		nvme_tcp_setup_h2c_data_pdu(req);
+		llist_add(&req->lentry, &queue->req_list);
+		ret = 0;
+	}
+	release_sock(sk);
+	return ret;
 }
 
 void host_engine_fail(struct nvme_tcp_request *req)

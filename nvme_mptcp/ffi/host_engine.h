@@ -118,8 +118,13 @@ void host_engine_log_timeout(struct request *rq);
 bool host_engine_push(struct nvme_tcp_queue *queue, struct request *rq);
 bool host_engine_pending(struct nvme_tcp_queue *queue);
 struct nvme_tcp_request *host_engine_pop(struct nvme_tcp_queue *queue);
-void host_engine_put_back(struct nvme_tcp_queue *queue,
-			  struct nvme_tcp_request *req);
+/*
+ * @bytes more of the current PDU are out, and at least one is not. -EPROTO when
+ * the peer asks for data of a PDU that it cannot have yet. Sleeps for the socket
+ * lock.
+ */
+int host_engine_put_back(struct nvme_tcp_queue *queue,
+			 struct nvme_tcp_request *req, u32 bytes);
 
 /*
  * Describes the unsent rest of the request's current PDU in at most @max
@@ -129,14 +134,12 @@ void host_engine_put_back(struct nvme_tcp_queue *queue,
 int host_engine_describe(struct nvme_tcp_request *req, struct bio_vec *bv,
 			 unsigned int max, u32 max_bytes,
 			 struct host_engine_pdu *pdu);
-/* @bytes more of the current PDU have been sent, and at least one has not. */
-void host_engine_advance(struct nvme_tcp_request *req, u32 bytes);
 /*
  * The current PDU is out and another one of the same request follows: build it,
- * and queue it behind the others.
+ * and queue it behind the others. Fails as put_back does.
  */
-void host_engine_next_pdu(struct nvme_tcp_queue *queue,
-			  struct nvme_tcp_request *req);
+int host_engine_next_pdu(struct nvme_tcp_queue *queue,
+			 struct nvme_tcp_request *req);
 /* The request cannot be sent: complete it with a host path error. */
 void host_engine_fail(struct nvme_tcp_request *req);
 

@@ -72,7 +72,6 @@ static void engine_queue_work(int cpu, struct workqueue_struct *wq,
 #undef sock_recvmsg
 #undef queue_work_on
 
-#include "../../../net/mptcp/protocol.h"
 #include "helpers.c"
 
 /*

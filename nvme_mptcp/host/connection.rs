@@ -70,7 +70,6 @@ impl ConnectionParams<'_> {
         socket
             .connect(target)
             .inspect_err(explain("cannot connect to"))?;
-        socket.reclassify();
 
         let receiver = engine
             .connect(Arc::new(socket, GFP_KERNEL)?)

@@ -41,6 +41,7 @@ use crate::{
         status::Status,
     },
     work::{
+        in_reclaim,
         this_cpu,
         Deadline, //
     },
@@ -186,6 +187,11 @@ impl Queue {
         };
         match connected {
             Ok(()) => {
+                // A timeout may have stopped the queue just when the answer came.
+                let state = self.state.lock();
+                if !matches!(*state, State::Running { .. }) {
+                    return Err(ENOTCONN.into());
+                }
                 self.live.store(true, Release);
                 Ok(())
             }
@@ -228,6 +234,8 @@ impl Queue {
     pub(crate) fn release(&self) {
         let mut state = self.state.lock();
         if !matches!(*state, State::Running { .. }) {
+            // A request that passed `is_live()` just before the stop may have queued it again.
+            self.engine.stop_work();
             *state = State::Allocated;
         }
     }
@@ -255,7 +263,9 @@ impl Queue {
         if !last {
             return;
         }
-        if idle && self.engine.runs_on(this_cpu()) {
+        // The path manager allocates memory under the socket's lock. If that is what made the task
+        // write back to us, it must not wait for the lock that it holds.
+        if idle && self.engine.runs_on(this_cpu()) && !in_reclaim() {
             if let Some(mut sender) = self.sender.try_lock() {
                 while matches!(self.send(&mut sender), Ok(Sent::All)) {}
             }

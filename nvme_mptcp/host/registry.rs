@@ -42,6 +42,8 @@ impl Drop for Registry {
             let _ = ctrl.delete_later();
         }
         ctrl::flush_deletions();
+        // A static is not dropped.
+        *CONTROLLERS.lock() = KVec::new();
     }
 }
 

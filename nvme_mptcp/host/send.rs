@@ -108,16 +108,21 @@ impl Sender {
         vector.clear();
 
         let all = ledger.bytes();
-        ledger.settle(*sent.as_ref().unwrap_or(&0), |req, fate| match fate {
-            Fate::Done => {}
-            Fate::Next => queue.requeue_next_pdu(req),
-            _ if sent.is_err() => req.fail(),
-            Fate::Partial(bytes) => {
-                req.advance(bytes);
-                queue.put_back(req);
-            }
-            Fate::Unsent => queue.put_back(req),
+        let mut settled = Ok(());
+        ledger.settle(*sent.as_ref().unwrap_or(&0), |req, fate| {
+            let put = match fate {
+                Fate::Done => Ok(()),
+                Fate::Next => queue.requeue_next_pdu(req),
+                _ if sent.is_err() => {
+                    req.fail();
+                    Ok(())
+                }
+                Fate::Partial(bytes) => queue.put_back(req, bytes),
+                Fate::Unsent => queue.put_back(req, 0),
+            };
+            settled = settled.and(put);
         });
+        settled?;
         sent.map(|bytes| {
             if bytes == all {
                 Sent::All
@@ -144,7 +149,7 @@ impl Sender {
             };
             match req.describe(vector) {
                 Ok(pdu) if pdu.bytes == 0 => {
-                    queue.put_back(req);
+                    queue.put_back(req, 0)?;
                     break;
                 }
                 Ok(pdu) => {

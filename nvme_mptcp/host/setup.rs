@@ -13,6 +13,9 @@
 //! `new` and `remove` say whether tag sets and their request queues come and go as well: they live
 //! from the first connect to the deletion, so that I/O can wait out a reset or a reconnect.
 //!
+//! Requests are cancelled when their connection is released, not before: until then MPTCP delivers
+//! what it was given, and a request that is tried again elsewhere must not be overtaken by itself.
+//!
 //! All of this sleeps, and runs once at a time: in the connect, reset, reconnect or error recovery
 //! work, which the controller's state keeps apart.
 
@@ -103,11 +106,11 @@ impl MptcpCtrl {
             self.quiesce_io_queues();
             self.sync_io_queues();
             self.stop_io(1, self.queue_count());
+            self.release_io();
             self.cancel_io_tag_set();
             if new {
                 self.remove_io_tag_set();
             }
-            self.release_io();
         }
         Err(EINVAL.into())
     }
@@ -161,12 +164,12 @@ impl MptcpCtrl {
         if let Some(queue) = self.queue(0) {
             queue.stop();
         }
+        self.release_admin();
         self.cancel_admin_tag_set();
         if remove {
             self.unquiesce_admin_queue();
             self.remove_admin_tag_set();
         }
-        self.release_admin();
     }
 
     fn release_admin(&self) {
@@ -204,11 +207,11 @@ impl MptcpCtrl {
             }
         }
         if up.is_err() {
+            self.release_io();
             self.cancel_io_tag_set();
             if new {
                 self.remove_io_tag_set();
             }
-            self.release_io();
         }
         up
     }
@@ -240,12 +243,12 @@ impl MptcpCtrl {
         self.quiesce_io_queues();
         self.sync_io_queues();
         self.stop_io(1, self.queue_count());
+        self.release_io();
         self.cancel_io_tag_set();
         if remove {
             self.unquiesce_io_queues();
             self.remove_io_tag_set();
         }
-        self.release_io();
     }
 
     /// Negotiates the number of I/O queues and connects them.

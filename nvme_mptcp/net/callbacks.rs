@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The callbacks of a socket (`sk_data_ready`, `sk_write_space`, `sk_state_change`) as a safe
-//! trait.
+//! The callbacks of a socket (`sk_data_ready`, `sk_write_space`, `sk_state_change`,
+//! `sk_error_report`) as a safe trait.
 //!
 //! C header: [`include/net/sock.h`](srctree/include/net/sock.h)
 
@@ -52,7 +52,7 @@ pub(crate) trait SocketEvents: Send + Sync + 'static {
     /// There is room to send again.
     fn write_space(&self);
 
-    /// The connection has changed its state.
+    /// The connection has changed its state, or reports an error that has closed it; also both.
     fn state_change(&self, state: ConnectionState);
 }
 
@@ -67,13 +67,14 @@ type Callback = Option<unsafe extern "C" fn(*mut bindings::sock)>;
 /// # Invariants
 ///
 /// While this exists, `sk_user_data` of the socket's `struct sock` points to `*events`, marked not
-/// to be copied to accepted sockets, and its three callbacks are those of `Adapter<T>`.
+/// to be copied to accepted sockets, and its callbacks are those of `Adapter<T>`.
 pub(crate) struct Callbacks<T: SocketEvents> {
     socket: Arc<Socket>,
     _events: Arc<T>,
     data_ready: Callback,
     write_space: Callback,
     state_change: Callback,
+    error_report: Callback,
 }
 
 // SAFETY: The saved callbacks are plain function pointers; the rest is `Send`.
@@ -87,12 +88,13 @@ impl<T: SocketEvents> Callbacks<T> {
         let sk = socket.sk();
         // SAFETY: The `struct sock` lives as long as `socket`; its callback fields are changed
         // under its callback lock.
-        let (data_ready, write_space, state_change) = unsafe {
+        let (data_ready, write_space, state_change, error_report) = unsafe {
             bindings::ffi_sock_callback_lock(sk);
             let old = (
                 (*sk).sk_data_ready,
                 (*sk).sk_write_space,
                 (*sk).sk_state_change,
+                (*sk).sk_error_report,
             );
             (*sk).sk_user_data = Arc::as_ptr(&events)
                 .map_addr(|a| a | NOCOPY)
@@ -101,6 +103,7 @@ impl<T: SocketEvents> Callbacks<T> {
             (*sk).sk_data_ready = Some(Adapter::<T>::data_ready);
             (*sk).sk_write_space = Some(Adapter::<T>::write_space);
             (*sk).sk_state_change = Some(Adapter::<T>::state_change);
+            (*sk).sk_error_report = Some(Adapter::<T>::error_report);
             bindings::ffi_sock_callback_unlock(sk);
             old
         };
@@ -111,6 +114,7 @@ impl<T: SocketEvents> Callbacks<T> {
             data_ready,
             write_space,
             state_change,
+            error_report,
         }
     }
 }
@@ -130,6 +134,7 @@ impl<T: SocketEvents> Callbacks<T> {
             (*sk).sk_data_ready = self.data_ready;
             (*sk).sk_write_space = self.write_space;
             (*sk).sk_state_change = self.state_change;
+            (*sk).sk_error_report = self.error_report;
             bindings::ffi_sock_callback_unlock(sk);
         }
     }
@@ -146,6 +151,7 @@ impl<T: SocketEvents> Drop for Callbacks<T> {
             (*sk).sk_data_ready = self.data_ready;
             (*sk).sk_write_space = self.write_space;
             (*sk).sk_state_change = self.state_change;
+            (*sk).sk_error_report = self.error_report;
             bindings::ffi_sock_callback_unlock(sk);
         }
     }
@@ -209,5 +215,21 @@ impl<T: SocketEvents> Adapter<T> {
     unsafe extern "C" fn state_change(sk: *mut bindings::sock) {
         // SAFETY: As this function demands.
         unsafe { Self::with(sk, |events, state| events.state_change(state)) };
+    }
+
+    /// A connection that has fallen back to TCP and is reset tells in this way only.
+    ///
+    /// # Safety
+    ///
+    /// As `data_ready()`.
+    unsafe extern "C" fn error_report(sk: *mut bindings::sock) {
+        // SAFETY: As this function demands.
+        unsafe {
+            Self::with(sk, |events, state| {
+                if state == ConnectionState::Closed {
+                    events.state_change(state);
+                }
+            });
+        }
     }
 }

@@ -45,7 +45,7 @@ impl Socket {
     /// Creates an MPTCP socket for addresses of the family of `address` in `net`.
     ///
     /// That of a host is set up for storage traffic: it may use memory reserves and never waits for
-    /// reclaim. May sleep.
+    /// reclaim; lockdep knows that its lock is not that of a socket of user space. May sleep.
     pub(crate) fn new(net: &NetNamespace, address: &Address) -> Result<Self> {
         let mut raw = core::ptr::null_mut();
         // SAFETY: The namespace is alive, and `raw` is a valid place for the result.
@@ -65,7 +65,8 @@ impl Socket {
         #[cfg(host)]
         // SAFETY: The socket is live.
         unsafe {
-            bindings::ffi_sock_storage_prepare(sock.as_ptr())
+            bindings::ffi_sock_reclassify(sock.as_ptr());
+            bindings::ffi_sock_storage_prepare(sock.as_ptr());
         };
         // INVARIANT: Created above.
         Ok(Self { sock })
@@ -184,16 +185,13 @@ impl Socket {
         });
         match ret {
             // A blocking connect whose time is up says that it goes on.
-            Err(e) if e == EINPROGRESS => Err(ETIMEDOUT),
-            other => other,
+            Err(e) if e == EINPROGRESS => return Err(ETIMEDOUT),
+            other => other?,
         }
-    }
-
-    /// Tells lockdep that this socket's lock is not that of a socket of user space.
-    #[cfg(host)]
-    pub(crate) fn reclassify(&self) {
-        // SAFETY: The socket is live, and its owner, our caller, does not hold its lock.
-        unsafe { bindings::ffi_sock_reclassify(self.as_ptr()) };
+        // SAFETY: The socket is live, an MPTCP one because it was created as such, and we do not
+        // hold its lock.
+        unsafe { bindings::ffi_sock_storage_connected(self.as_ptr()) };
+        Ok(())
     }
 
     /// Starts listening. MPTCP listeners accept plain TCP peers too.

@@ -275,16 +275,29 @@ impl EngineQueue {
         NonNull::new(unsafe { bindings::host_engine_pop(self.as_ptr()) }).map(SendRequest)
     }
 
-    /// Puts a request back to the head of the send list. For the holder of the send lock.
-    pub(crate) fn put_back(&self, req: SendRequest) {
-        // SAFETY: The queue is live, and the request was popped from it.
-        unsafe { bindings::host_engine_put_back(self.as_ptr(), req.0.as_ptr()) };
+    /// Puts a request of whose current PDU `bytes` more are out back to the head of the send list.
+    /// For the holder of the send lock, while the queue has a connection.
+    ///
+    /// # Errors
+    ///
+    /// `EPROTO` when the peer has asked for its data meanwhile, before it could know all of the PDU.
+    /// The request is on the send list then, but the connection must not be used any more.
+    pub(crate) fn put_back(&self, req: SendRequest, bytes: u32) -> Result {
+        // SAFETY: Queue and socket are live, and the request was popped from the queue.
+        to_result(unsafe {
+            bindings::host_engine_put_back(self.as_ptr(), req.0.as_ptr(), bytes)
+        })
     }
 
-    /// The next PDU of the request has been built: queue it behind the others.
-    pub(crate) fn requeue_next_pdu(&self, req: SendRequest) {
-        // SAFETY: Queue and request are live; more of it is to be sent, so it cannot be completed.
-        unsafe { bindings::host_engine_next_pdu(self.as_ptr(), req.0.as_ptr()) };
+    /// The current PDU is out: builds the request's next one and queues it behind the others.
+    ///
+    /// # Errors
+    ///
+    /// As [`put_back`](Self::put_back).
+    pub(crate) fn requeue_next_pdu(&self, req: SendRequest) -> Result {
+        // SAFETY: Queue, socket and request are live; more of it is to be sent, so it cannot be
+        // completed.
+        to_result(unsafe { bindings::host_engine_next_pdu(self.as_ptr(), req.0.as_ptr()) })
     }
 }
 
@@ -324,12 +337,6 @@ impl SendRequest {
             left: pdu.left,
             more: pdu.more,
         })
-    }
-
-    /// This many more bytes of the current PDU are out, but not all.
-    pub(crate) fn advance(self, bytes: u32) {
-        // SAFETY: The request is live, as it is not sent completely.
-        unsafe { bindings::host_engine_advance(self.0.as_ptr(), bytes) };
     }
 
     /// Completes a request that cannot be sent with a host path error.

@@ -38,6 +38,13 @@ pub(crate) fn this_cpu() -> u32 {
     unsafe { bindings::ffi_this_cpu() }
 }
 
+/// Whether the current task is reclaiming memory, and so may hold any lock under which memory is
+/// allocated.
+pub(crate) fn in_reclaim() -> bool {
+    // SAFETY: Reads a flag of the current task.
+    unsafe { bindings::ffi_in_reclaim() }
+}
+
 /// While this exists the current task's allocations may use the memory reserves and do not reclaim.
 ///
 /// For sending: write-back of dirty pages may be waiting for exactly this send, so it must neither
