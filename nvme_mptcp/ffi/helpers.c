@@ -124,6 +124,46 @@ bool ffi_sock_is_mptcp(struct socket *sock)
 	return sock->sk->sk_protocol == IPPROTO_MPTCP;
 }
 
+u64 ffi_mptcp_written(struct sock *sk)
+{
+	return READ_ONCE(mptcp_sk(sk)->write_seq);
+}
+
+/* 0 for a plain TCP socket, which tells of room only when it was waited for. */
+u64 ffi_mptcp_acked(struct sock *sk)
+{
+	if (sk->sk_protocol != IPPROTO_MPTCP)
+		return 0;
+	return READ_ONCE(mptcp_sk(sk)->snd_una);
+}
+
+unsigned int ffi_mptcp_subflows(struct sock *sk, struct ffi_subflow *subflows,
+				unsigned int max)
+{
+	struct mptcp_subflow_context *subflow;
+	unsigned int n = 0;
+
+	lock_sock(sk);
+	mptcp_for_each_subflow(mptcp_sk(sk), subflow) {
+		struct sock *ssk = mptcp_subflow_tcp_sock(subflow);
+		struct tcp_sock *tp = tcp_sk(ssk);
+
+		if (n == max)
+			break;
+		if (!__mptcp_subflow_active(subflow))
+			continue;
+		/* A snapshot is enough, so without the subflow's lock. */
+		subflows[n++] = (struct ffi_subflow){
+			.rate = READ_ONCE(ssk->sk_pacing_rate),
+			.unsent = READ_ONCE(tp->write_seq) -
+				  READ_ONCE(tp->snd_nxt),
+			.min_rtt = data_race(tcp_min_rtt(tp)),
+		};
+	}
+	release_sock(sk);
+	return n;
+}
+
 void ffi_sock_callback_lock(struct sock *sk)
 {
 	write_lock_bh(&sk->sk_callback_lock);

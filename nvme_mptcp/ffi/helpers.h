@@ -29,6 +29,23 @@ void ffi_sock_reclassify(struct socket *sock);
 int ffi_sock_send_bvec(struct socket *sock, struct bio_vec *bv,
 		       unsigned int nr, size_t len, int flags);
 bool ffi_sock_is_mptcp(struct socket *sock);
+
+/* What an MPTCP socket has written, and what its peer has acknowledged. */
+u64 ffi_mptcp_written(struct sock *sk);
+u64 ffi_mptcp_acked(struct sock *sk);
+
+struct ffi_subflow {
+	u64 rate;		/* bytes a second */
+	u32 unsent;		/* bytes */
+	u32 min_rtt;		/* microseconds */
+};
+
+/*
+ * The subflows of an MPTCP socket that can send, at most @max; returns their
+ * number. Sleeps for the socket lock.
+ */
+unsigned int ffi_mptcp_subflows(struct sock *sk, struct ffi_subflow *subflows,
+				unsigned int max);
 void ffi_sock_callback_lock(struct sock *sk);
 void ffi_sock_callback_unlock(struct sock *sk);
 void *ffi_sock_read_user_data(struct sock *sk);

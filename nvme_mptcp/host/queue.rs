@@ -29,6 +29,7 @@ use crate::{
             ConnectionState,
             SocketEvents, //
         },
+        gate::Gate,
         mptcp::Socket,
     },
     nvme::{
@@ -103,6 +104,8 @@ pub(crate) struct Queue {
     engine: EngineQueue,
     /// Commands may be sent: the Connect command has succeeded.
     live: Atomic<bool>,
+    /// Whether more may be sent now.
+    gate: Gate,
     /// Somebody polls, so arriving data needs no work.
     polling: Atomic<bool>,
     #[pin]
@@ -123,6 +126,7 @@ impl Queue {
                 id,
                 engine,
                 live: Atomic::new(false),
+                gate: Gate::new(),
                 polling: Atomic::new(false),
                 state <- new_mutex!(State::Allocated, "nvme_mptcp_queue"),
                 sender <- new_mutex!(sender, "nvme_mptcp_send"),
@@ -170,6 +174,7 @@ impl Queue {
                 watch: Watch::new(&socket),
                 receiver,
             });
+            self.gate.reset();
             self.sender.lock().set_socket(Some(socket.clone()));
             if self.id != 0 {
                 self.engine.assign_cpu();
@@ -275,21 +280,23 @@ impl Queue {
 
     /// Has what waits sent, by the queue's work. Any context.
     pub(crate) fn commit(&self) {
-        if self.engine.pending() {
+        if self.engine.pending() && !self.gate.is_closed() {
             self.engine.kick();
         }
     }
 
     fn send(&self, sender: &mut Sender) -> Result<Sent> {
-        sender.send_batch(&self.engine).inspect_err(|e| {
-            dev_err!(
-                self.ctrl().device(),
-                "queue {}: send failed: {}\n",
-                self.id,
-                e.to_errno()
-            );
-            self.ctrl().error_recovery();
-        })
+        sender
+            .send_batch(&self.engine, &self.gate)
+            .inspect_err(|e| {
+                dev_err!(
+                    self.ctrl().device(),
+                    "queue {}: send failed: {}\n",
+                    self.id,
+                    e.to_errno()
+                );
+                self.ctrl().error_recovery();
+            })
     }
 
     /// Receives what is there. Returns the bytes taken and the requests completed.
@@ -313,7 +320,7 @@ impl Queue {
 
         loop {
             let mut busy = false;
-            let mut room = false;
+            let mut sender_is_ours = false;
 
             // If somebody else is sending they take care of what waits.
             if let Some(mut sender) = self.sender.try_lock() {
@@ -321,13 +328,13 @@ impl Queue {
                     Ok(sent) => busy = sent == Sent::All,
                     Err(_) => return,
                 }
-                room = sender.has_room();
+                sender_is_ours = true;
             }
             match self.receive(&mut self.reception.lock()) {
                 Ok((bytes, _)) => busy |= bytes > 0,
                 Err(_) => return,
             }
-            busy |= room && self.engine.pending();
+            busy |= sender_is_ours && self.engine.pending() && !self.gate.is_closed();
 
             if !busy || !self.engine.receives() {
                 return;
@@ -364,8 +371,10 @@ impl SocketEvents for Queue {
         }
     }
 
-    fn write_space(&self) {
-        self.engine.kick();
+    fn write_space(&self, acked: u64) {
+        if self.gate.opens(acked) {
+            self.engine.kick();
+        }
     }
 
     fn state_change(&self, state: ConnectionState) {

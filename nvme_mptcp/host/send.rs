@@ -12,6 +12,7 @@
 
 use crate::{
     net::{
+        gate::Gate,
         gather::Vector,
         ledger::{
             Fate,
@@ -55,7 +56,7 @@ pub(crate) enum Sent {
     Nothing,
     /// All of a batch is out; there may be more.
     All,
-    /// The socket has no room for more; it will tell when it has.
+    /// The connection has enough for now; the gate tells when it takes more.
     NoRoom,
 }
 
@@ -79,23 +80,22 @@ impl Sender {
         self.socket = socket;
     }
 
-    /// Whether the connection takes more data now.
-    pub(crate) fn has_room(&self) -> bool {
-        self.socket.as_ref().is_some_and(|s| s.is_writeable())
-    }
-
     /// Sends one batch. Sleeps for the socket lock only.
     ///
     /// # Errors
     ///
     /// When the connection is broken, or the peer asked for data that is not there. The requests of
     /// the batch have been failed then.
-    pub(crate) fn send_batch(&mut self, queue: &EngineQueue) -> Result<Sent> {
+    pub(crate) fn send_batch(&mut self, queue: &EngineQueue, gate: &Gate) -> Result<Sent> {
         let Some(socket) = &self.socket else {
             return Ok(Sent::Nothing);
         };
         let Batch { vector, ledger } = &mut *self.batch;
 
+        match gate.room(socket) {
+            0 => return Ok(Sent::NoRoom),
+            room => vector.limit(room),
+        }
         let described = Self::fill(queue, vector, ledger);
         if ledger.is_empty() {
             return described.map(|()| Sent::Nothing);
@@ -123,13 +123,12 @@ impl Sender {
             settled = settled.and(put);
         });
         settled?;
-        sent.map(|bytes| {
-            if bytes == all {
-                Sent::All
-            } else {
-                Sent::NoRoom
-            }
-        })
+        if sent? == all {
+            Ok(Sent::All)
+        } else {
+            gate.full(socket);
+            Ok(Sent::NoRoom)
+        }
     }
 
     /// Describes waiting PDUs until the batch is full.

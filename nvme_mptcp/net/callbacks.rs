@@ -49,8 +49,10 @@ pub(crate) trait SocketEvents: Send + Sync + 'static {
     /// Data (or, on a listener, a connection) has arrived.
     fn data_ready(&self, state: ConnectionState);
 
-    /// There is room to send again.
-    fn write_space(&self);
+    /// There is room to send: the peer has acknowledged what is before the position `acked` of the
+    /// connection's stream. With plain TCP that is 0, and this comes only after a send that did
+    /// not take all.
+    fn write_space(&self, acked: u64);
 
     /// The connection has changed its state, or reports an error that has closed it; also both.
     fn state_change(&self, state: ConnectionState);
@@ -203,7 +205,7 @@ impl<T: SocketEvents> Adapter<T> {
             Self::with(sk, |events, _| {
                 if bindings::ffi_sk_stream_is_writeable(sk) {
                     bindings::ffi_sock_clear_nospace(sk);
-                    events.write_space();
+                    events.write_space(bindings::ffi_mptcp_acked(sk));
                 }
             });
         }

@@ -29,6 +29,7 @@ pub(crate) struct Vector {
     segments: [bindings::bio_vec; SEGMENTS],
     used: usize,
     bytes: u32,
+    limit: u32,
 }
 
 // SAFETY: The segments point to pages, which may be used from any thread.
@@ -49,6 +50,7 @@ impl Vector {
             segments <- pin_init::init_zeroed(),
             used: 0,
             bytes: 0,
+            limit: BYTES,
         })
     }
 
@@ -58,13 +60,18 @@ impl Vector {
         self.bytes = 0;
     }
 
+    /// Lets the vector have so many bytes, if not more than it can.
+    pub(crate) fn limit(&mut self, bytes: u32) {
+        self.limit = bytes.min(BYTES);
+    }
+
     /// Where the next segments go.
     pub(crate) fn room(&mut self) -> Room {
         let free = self.segments.get_mut(self.used..).unwrap_or_default();
         Room {
             max_segments: free.len() as c_uint,
             segments: free.as_mut_ptr(),
-            max_bytes: BYTES.saturating_sub(self.bytes),
+            max_bytes: self.limit.saturating_sub(self.bytes),
         }
     }
 

@@ -4,7 +4,9 @@
 //! the gather send.
 
 pub(crate) mod address;
+pub(crate) mod allowance;
 pub(crate) mod callbacks;
+pub(crate) mod gate;
 pub(crate) mod gather;
 pub(crate) mod ledger;
 pub(crate) mod mptcp;

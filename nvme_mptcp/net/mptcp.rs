@@ -13,6 +13,11 @@
 use super::callbacks::ConnectionState;
 use super::{
     address::Address,
+    allowance::Subflow,
+    gate::{
+        Progress,
+        SUBFLOWS, //
+    },
     gather::Vector,
     namespace::NetNamespace, //
 };
@@ -259,8 +264,39 @@ impl Socket {
         ConnectionState::from_raw(unsafe { bindings::ffi_sk_state(self.sk()) })
     }
 
+    /// How far the connection has come, unless it is plain TCP. Any context.
+    pub(crate) fn progress(&self) -> Option<Progress> {
+        // SAFETY: The socket is live.
+        if !unsafe { bindings::ffi_sock_is_mptcp(self.as_ptr()) } {
+            return None;
+        }
+        // SAFETY: As above, and it is an MPTCP one.
+        unsafe {
+            Some(Progress {
+                acked: bindings::ffi_mptcp_acked(self.sk()),
+                written: bindings::ffi_mptcp_written(self.sk()),
+            })
+        }
+    }
+
+    /// The subflows that can send; of an MPTCP connection. Sleeps for the socket lock.
+    pub(crate) fn subflows<'a>(&self, subflows: &'a mut [Subflow; SUBFLOWS]) -> &'a [Subflow] {
+        let mut raw: [bindings::ffi_subflow; SUBFLOWS] = pin_init::zeroed();
+        // SAFETY: The socket is live, we do not hold its lock, and there is room for so many.
+        let number = unsafe {
+            bindings::ffi_mptcp_subflows(self.sk(), raw.as_mut_ptr(), SUBFLOWS as c_uint)
+        };
+        for (subflow, raw) in subflows.iter_mut().zip(&raw) {
+            *subflow = Subflow {
+                unsent: raw.unsent,
+                rate: raw.rate,
+                min_rtt: raw.min_rtt,
+            };
+        }
+        subflows.get(..number as usize).unwrap_or_default()
+    }
+
     /// Whether there is room to send. Any context.
-    #[cfg(host)]
     pub(crate) fn is_writeable(&self) -> bool {
         // SAFETY: The socket is live.
         unsafe { bindings::ffi_sk_stream_is_writeable(self.sk()) }

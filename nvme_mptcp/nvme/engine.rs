@@ -284,9 +284,7 @@ impl EngineQueue {
     /// The request is on the send list then, but the connection must not be used any more.
     pub(crate) fn put_back(&self, req: SendRequest, bytes: u32) -> Result {
         // SAFETY: Queue and socket are live, and the request was popped from the queue.
-        to_result(unsafe {
-            bindings::host_engine_put_back(self.as_ptr(), req.0.as_ptr(), bytes)
-        })
+        to_result(unsafe { bindings::host_engine_put_back(self.as_ptr(), req.0.as_ptr(), bytes) })
     }
 
     /// The current PDU is out: builds the request's next one and queues it behind the others.

@@ -196,7 +196,7 @@ impl SocketEvents for Arrivals {
         }
     }
 
-    fn write_space(&self) {}
+    fn write_space(&self, _acked: u64) {}
 
     fn state_change(&self, _: ConnectionState) {}
 }

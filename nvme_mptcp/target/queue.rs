@@ -22,6 +22,7 @@ use crate::{
             ConnectionState,
             SocketEvents, //
         },
+        gate::Gate,
         mptcp::Socket, //
     },
     nvmet::engine::{
@@ -58,6 +59,8 @@ pub(crate) struct Queue {
     engine: Engine<Queue>,
     socket: Arc<Socket>,
     port: Arc<Port>,
+    /// Whether more may be sent now.
+    gate: Gate,
     local: Address,
     peer: Address,
     /// Installed from start to release.
@@ -87,6 +90,7 @@ impl Queue {
                 engine: Engine::new(port.config(), socket.clone())?,
                 callbacks <- new_mutex!(None),
                 batch <- new_mutex!(Batch::new()?),
+                gate: Gate::new(),
                 socket,
                 port,
                 local,
@@ -178,13 +182,13 @@ impl Queue {
         loop {
             let mut pending = self.engine.receive(RECEIVE_BUDGET, steps)?;
 
-            match batch.send(&self.engine, &self.socket) {
+            match batch.send(&self.engine, &self.socket, &self.gate) {
                 Ok(Sent::All(answers)) => {
                     *steps = steps.saturating_add(answers as c_int);
                     pending = true;
                 }
                 Ok(Sent::Nothing) => pending |= self.engine.has_answers(),
-                Ok(Sent::NoRoom) => {}
+                Ok(Sent::NoRoom) => pending |= !self.gate.is_closed(),
                 Err(e) => {
                     self.engine.fail(e);
                     return Err(e);
@@ -225,8 +229,10 @@ impl SocketEvents for Queue {
         self.engine.data_ready();
     }
 
-    fn write_space(&self) {
-        self.engine.kick();
+    fn write_space(&self, acked: u64) {
+        if self.gate.opens(acked) {
+            self.engine.kick();
+        }
     }
 
     fn state_change(&self, state: ConnectionState) {

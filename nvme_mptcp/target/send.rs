@@ -12,6 +12,7 @@
 
 use crate::{
     net::{
+        gate::Gate,
         gather::Vector,
         ledger::{
             Fate,
@@ -45,7 +46,7 @@ pub(crate) enum Sent {
     Nothing,
     /// A batch of so many answers is out; there may be more.
     All(usize),
-    /// The socket has no room for more; it will tell when it has.
+    /// The connection has enough for now; the gate tells when it takes more.
     NoRoom,
 }
 
@@ -70,9 +71,17 @@ impl Batch {
         &mut self,
         engine: &Engine<C>,
         socket: &Socket,
+        gate: &Gate,
     ) -> Result<Sent> {
         let Self { vector, ledger } = self;
 
+        if !engine.has_answers() {
+            return Ok(Sent::Nothing);
+        }
+        match gate.room(socket) {
+            0 => return Ok(Sent::NoRoom),
+            room => vector.limit(room),
+        }
         Self::fill(engine, vector, ledger);
         if ledger.is_empty() {
             return Ok(Sent::Nothing);
@@ -86,13 +95,12 @@ impl Batch {
             Fate::Partial(bytes) => answer.put_back(bytes),
             Fate::Unsent => answer.put_back(0),
         });
-        sent.map(|sent| {
-            if sent == bytes {
-                Sent::All(answers)
-            } else {
-                Sent::NoRoom
-            }
-        })
+        if sent? == bytes {
+            Ok(Sent::All(answers))
+        } else {
+            gate.full(socket);
+            Ok(Sent::NoRoom)
+        }
     }
 
     /// Describes waiting answers until the batch is full.

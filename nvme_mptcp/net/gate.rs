@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Whether the sender of a connection may go on, or waits until the network has taken some of what
+//! it has; see [`allowance`](super::allowance) for why it should.
+//!
+//! A closed gate is opened by the socket's `sk_write_space`, which MPTCP calls when its peer has
+//! acknowledged something. So whoever sends must look at the gate first, and need not be run while
+//! it is closed.
+
+use super::{
+    allowance::{
+        room,
+        Subflow, //
+    },
+    mptcp::Socket, //
+};
+use kernel::sync::atomic::{
+    Atomic,
+    Full,
+    Relaxed, //
+};
+
+/// Subflows that are looked at. A path manager makes eight by default; data that further ones
+/// hold is not counted.
+pub(crate) const SUBFLOWS: usize = 16;
+
+/// A connection with less than this in flight needs no look at its subflows, in bytes.
+const SMALL: u64 = 64 << 10;
+
+/// What such a connection may be given at a time, in bytes: a usual largest request.
+const FIRST: u32 = 256 << 10;
+
+/// See the [module](self).
+pub(crate) struct Gate {
+    closed: Atomic<bool>,
+    /// Until so much is acknowledged: a position in the connection's stream.
+    until: Atomic<u64>,
+}
+
+impl Gate {
+    /// An open one.
+    pub(crate) const fn new() -> Self {
+        Self {
+            closed: Atomic::new(false),
+            until: Atomic::new(0),
+        }
+    }
+
+    /// Opens it, for a new connection.
+    #[cfg(host)]
+    pub(crate) fn reset(&self) {
+        self.closed.store(false, Relaxed);
+    }
+
+    /// Whether the sender waits. Any context.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Relaxed)
+    }
+
+    /// The socket tells that it has room, its peer having acknowledged what is before `acked`:
+    /// true, once, if that is what the sender waits for. Any context.
+    pub(crate) fn opens(&self, acked: u64) -> bool {
+        self.closed.load(Relaxed)
+            && reached(acked, self.until.load(Relaxed))
+            && self.closed.xchg(false, Full)
+    }
+
+    /// Bytes that may be handed to the socket now. Closes the gate if there are none.
+    /// Sleeps for the socket lock.
+    pub(crate) fn room(&self, socket: &Socket) -> u32 {
+        let Some(progress) = socket.progress() else {
+            return u32::MAX;
+        };
+        if progress.unacked() < SMALL {
+            return FIRST;
+        }
+        if self.is_closed() && !reached(progress.acked, self.until.load(Relaxed)) {
+            return 0;
+        }
+        let mut subflows = [Subflow::default(); SUBFLOWS];
+        match room(socket.subflows(&mut subflows)) {
+            Ok(bytes) => u32::try_from(bytes).unwrap_or(u32::MAX),
+            Err(missing) => {
+                // No further than what is written, or it would never open.
+                let missing = missing.min(progress.unacked());
+                self.close(socket, progress.acked.wrapping_add(missing));
+                0
+            }
+        }
+    }
+
+    /// The socket has taken less than it was given: closes the gate until it has room.
+    pub(crate) fn full(&self, socket: &Socket) {
+        let acked = socket.progress().map_or(0, |progress| progress.acked);
+        self.close(socket, acked);
+    }
+
+    fn close(&self, socket: &Socket, until: u64) {
+        self.until.store(until, Relaxed);
+        // A full barrier: either `opens()` sees that the gate is closed, or we see what it has been
+        // called for.
+        self.closed.xchg(true, Full);
+        let acked = socket.progress().map_or(0, |progress| progress.acked);
+        if reached(acked, until) && socket.is_writeable() {
+            self.closed.store(false, Relaxed);
+        }
+    }
+}
+
+/// How far a connection has come: positions in its stream of bytes, which wrap around.
+#[derive(Clone, Copy)]
+pub(crate) struct Progress {
+    /// The peer has acknowledged what is before.
+    pub(crate) acked: u64,
+    /// We have written what is before.
+    pub(crate) written: u64,
+}
+
+impl Progress {
+    fn unacked(self) -> u64 {
+        self.written.wrapping_sub(self.acked)
+    }
+}
+
+/// Whether position `a` is not before `b`.
+fn reached(a: u64, b: u64) -> bool {
+    a.wrapping_sub(b) < 1 << 63
+}
