@@ -164,13 +164,15 @@ unsigned int ffi_mptcp_subflows(struct sock *sk, struct ffi_subflow *subflows,
 	return n;
 }
 
-void ffi_sock_callback_lock(struct sock *sk)
+void ffi_sock_swap_callbacks(struct sock *sk,
+			     struct ffi_sock_callbacks *callbacks)
 {
 	write_lock_bh(&sk->sk_callback_lock);
-}
-
-void ffi_sock_callback_unlock(struct sock *sk)
-{
+	swap(sk->sk_user_data, callbacks->user_data);
+	swap(sk->sk_data_ready, callbacks->data_ready);
+	swap(sk->sk_write_space, callbacks->write_space);
+	swap(sk->sk_state_change, callbacks->state_change);
+	swap(sk->sk_error_report, callbacks->error_report);
 	write_unlock_bh(&sk->sk_callback_lock);
 }
 

@@ -46,8 +46,22 @@ struct ffi_subflow {
  */
 unsigned int ffi_mptcp_subflows(struct sock *sk, struct ffi_subflow *subflows,
 				unsigned int max);
-void ffi_sock_callback_lock(struct sock *sk);
-void ffi_sock_callback_unlock(struct sock *sk);
+
+/* Callbacks of a socket, and what they find in sk_user_data. */
+struct ffi_sock_callbacks {
+	void *user_data;
+	void (*data_ready)(struct sock *sk);
+	void (*write_space)(struct sock *sk);
+	void (*state_change)(struct sock *sk);
+	void (*error_report)(struct sock *sk);
+};
+
+/*
+ * Installs @callbacks and returns the former ones in their place. When it
+ * returns, none of the former that hold sk_callback_lock runs any more.
+ */
+void ffi_sock_swap_callbacks(struct sock *sk,
+			     struct ffi_sock_callbacks *callbacks);
 void *ffi_sock_read_user_data(struct sock *sk);
 void ffi_sock_callback_read_unlock(struct sock *sk);
 bool ffi_sk_stream_is_writeable(struct sock *sk);

@@ -62,8 +62,6 @@ pub(crate) trait SocketEvents: Send + Sync + 'static {
 /// owns no reference of.
 const NOCOPY: usize = 1;
 
-type Callback = Option<unsafe extern "C" fn(*mut bindings::sock)>;
-
 /// Callbacks that are installed on a socket, until this is dropped.
 ///
 /// # Invariants
@@ -73,13 +71,11 @@ type Callback = Option<unsafe extern "C" fn(*mut bindings::sock)>;
 pub(crate) struct Callbacks<T: SocketEvents> {
     socket: Arc<Socket>,
     _events: Arc<T>,
-    data_ready: Callback,
-    write_space: Callback,
-    state_change: Callback,
-    error_report: Callback,
+    former: bindings::ffi_sock_callbacks,
 }
 
-// SAFETY: The saved callbacks are plain function pointers; the rest is `Send`.
+// SAFETY: The saved callbacks are plain function pointers, and those of a socket whose owner has
+// not set `sk_user_data` do not use it; the rest is `Send`.
 unsafe impl<T: SocketEvents> Send for Callbacks<T> {}
 
 impl<T: SocketEvents> Callbacks<T> {
@@ -87,36 +83,23 @@ impl<T: SocketEvents> Callbacks<T> {
     ///
     /// Data that has arrived before is not reported; look for it after this returns.
     pub(crate) fn install(socket: Arc<Socket>, events: Arc<T>) -> Self {
-        let sk = socket.sk();
-        // SAFETY: The `struct sock` lives as long as `socket`; its callback fields are changed
-        // under its callback lock.
-        let (data_ready, write_space, state_change, error_report) = unsafe {
-            bindings::ffi_sock_callback_lock(sk);
-            let old = (
-                (*sk).sk_data_ready,
-                (*sk).sk_write_space,
-                (*sk).sk_state_change,
-                (*sk).sk_error_report,
-            );
-            (*sk).sk_user_data = Arc::as_ptr(&events)
+        let mut former = bindings::ffi_sock_callbacks {
+            user_data: Arc::as_ptr(&events)
                 .map_addr(|a| a | NOCOPY)
                 .cast_mut()
-                .cast();
-            (*sk).sk_data_ready = Some(Adapter::<T>::data_ready);
-            (*sk).sk_write_space = Some(Adapter::<T>::write_space);
-            (*sk).sk_state_change = Some(Adapter::<T>::state_change);
-            (*sk).sk_error_report = Some(Adapter::<T>::error_report);
-            bindings::ffi_sock_callback_unlock(sk);
-            old
+                .cast(),
+            data_ready: Some(Adapter::<T>::data_ready),
+            write_space: Some(Adapter::<T>::write_space),
+            state_change: Some(Adapter::<T>::state_change),
+            error_report: Some(Adapter::<T>::error_report),
         };
+        // SAFETY: The `struct sock` lives as long as `socket`, and these fit together.
+        unsafe { bindings::ffi_sock_swap_callbacks(socket.sk(), &mut former) };
         // INVARIANT: Just installed.
         Self {
             socket,
             _events: events,
-            data_ready,
-            write_space,
-            state_change,
-            error_report,
+            former,
         }
     }
 }
@@ -129,33 +112,17 @@ impl<T: SocketEvents> Callbacks<T> {
     /// A new connection inherits the listener's, though not the events (`SK_USER_DATA_NOCOPY`).
     /// Process context.
     pub(crate) fn disinherit(&self, accepted: &Socket) {
-        let sk = accepted.sk();
-        // SAFETY: As in `install()`.
-        unsafe {
-            bindings::ffi_sock_callback_lock(sk);
-            (*sk).sk_data_ready = self.data_ready;
-            (*sk).sk_write_space = self.write_space;
-            (*sk).sk_state_change = self.state_change;
-            (*sk).sk_error_report = self.error_report;
-            bindings::ffi_sock_callback_unlock(sk);
-        }
+        let mut callbacks = self.former;
+        // SAFETY: The `struct sock` lives as long as `accepted`; these are a new socket's own.
+        unsafe { bindings::ffi_sock_swap_callbacks(accepted.sk(), &mut callbacks) };
     }
 }
 
 impl<T: SocketEvents> Drop for Callbacks<T> {
     fn drop(&mut self) {
-        let sk = self.socket.sk();
-        // SAFETY: As in `install()`. When the lock has been taken no callback runs, and later ones
-        // are the old ones, so `events` is not used any more when it is dropped after this.
-        unsafe {
-            bindings::ffi_sock_callback_lock(sk);
-            (*sk).sk_user_data = core::ptr::null_mut();
-            (*sk).sk_data_ready = self.data_ready;
-            (*sk).sk_write_space = self.write_space;
-            (*sk).sk_state_change = self.state_change;
-            (*sk).sk_error_report = self.error_report;
-            bindings::ffi_sock_callback_unlock(sk);
-        }
+        // SAFETY: The `struct sock` lives as long as the socket. After this none of our callbacks
+        // runs, and later ones are the former, so `events` is not used any more when it is dropped.
+        unsafe { bindings::ffi_sock_swap_callbacks(self.socket.sk(), &mut self.former) };
     }
 }
 
