@@ -157,7 +157,7 @@ unsigned int ffi_mptcp_subflows(struct sock *sk, struct ffi_subflow *subflows,
 			.rate = READ_ONCE(ssk->sk_pacing_rate),
 			.unsent = READ_ONCE(tp->write_seq) -
 				  READ_ONCE(tp->snd_nxt),
-			.min_rtt = data_race(tcp_min_rtt(tp)),
+			.min_rtt = tcp_min_rtt(tp),
 		};
 	}
 	release_sock(sk);

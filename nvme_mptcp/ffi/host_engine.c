@@ -45,6 +45,9 @@
 
 #include "helpers.c"
 
+/* For the work of poll queues, see host_engine_queue_kick(). */
+static struct workqueue_struct *engine_poll_wq;
+
 struct host_engine {
 	struct nvme_tcp_ctrl tcp;
 	unsigned int nr_queues;	/* allocated; ctrl->queue_count may be less */
@@ -66,6 +69,13 @@ int host_engine_init(void)
 	nvme_tcp_wq = alloc_workqueue("nvme_mptcp_wq", flags, 0);
 	if (!nvme_tcp_wq)
 		return -ENOMEM;
+	engine_poll_wq = alloc_workqueue("nvme_mptcp_poll_wq", WQ_UNBOUND |
+					 WQ_MEM_RECLAIM | WQ_HIGHPRI | WQ_SYSFS,
+					 0);
+	if (!engine_poll_wq) {
+		destroy_workqueue(nvme_tcp_wq);
+		return -ENOMEM;
+	}
 	for_each_possible_cpu(cpu)
 		atomic_set(&nvme_tcp_cpu_queues[cpu], 0);
 	return 0;
@@ -78,6 +88,7 @@ int host_engine_so_priority(void)
 
 void host_engine_exit(void)
 {
+	destroy_workqueue(engine_poll_wq);
 	destroy_workqueue(nvme_tcp_wq);
 }
 
@@ -318,9 +329,16 @@ int host_engine_queue_cpu(struct nvme_tcp_queue *queue)
 	return queue->io_cpu;
 }
 
+/*
+ * A poller spins on its CPU until the work has received, so the scheduler is to
+ * find another CPU for the work.
+ */
 void host_engine_queue_kick(struct nvme_tcp_queue *queue)
 {
-	queue_work_on(queue->io_cpu, nvme_tcp_wq, &queue->io_work);
+	if (nvme_tcp_poll_queue(queue))
+		queue_work(engine_poll_wq, &queue->io_work);
+	else
+		queue_work_on(queue->io_cpu, nvme_tcp_wq, &queue->io_work);
 }
 
 void host_engine_queue_stop_work(struct nvme_tcp_queue *queue)

@@ -4,10 +4,7 @@
 
 use super::options::Endpoints;
 use crate::{
-    net::{
-        address::Address,
-        mptcp::Socket, //
-    },
+    net::mptcp::Socket,
     nvme::engine::{
         EngineQueue,
         Receiver, //
@@ -60,7 +57,7 @@ impl ConnectionParams<'_> {
 
         let socket = Socket::new(&self.endpoints.net, target)
             .inspect_err(explain("cannot create an MPTCP socket for"))?;
-        self.configure(&socket, target)
+        self.configure(&socket)
             .inspect_err(explain("cannot set up the socket for"))?;
         if let Some(local) = &self.endpoints.local {
             socket
@@ -82,7 +79,7 @@ impl ConnectionParams<'_> {
     }
 
     /// Options that must be set before connecting, so that they reach later subflows.
-    fn configure(&self, socket: &Socket, target: &Address) -> Result {
+    fn configure(&self, socket: &Socket) -> Result {
         socket.set_nodelay()?;
         socket.set_no_linger();
         socket.set_timeouts(
@@ -93,7 +90,7 @@ impl ConnectionParams<'_> {
             socket.set_priority(self.priority)?;
         }
         if let Some(tos) = self.tos {
-            socket.set_tos(target, tos)?;
+            socket.set_tos(tos)?;
         }
         if let Some(name) = self.interface {
             socket.bind_to_interface(name)?;

@@ -111,10 +111,7 @@ impl Operations for Io {
     }
 
     fn poll(queue: &Queue) -> c_int {
-        match queue.poll() {
-            Ok(completed) => c_int::try_from(completed).unwrap_or(c_int::MAX),
-            Err(e) => e.to_errno(),
-        }
+        c_int::from(queue.poll())
     }
 }
 

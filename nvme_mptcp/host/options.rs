@@ -90,6 +90,9 @@ pub(crate) fn check(opts: &mut ConnectOptions) -> Result<Endpoints> {
             trsvcid.to_str().unwrap_or("?")
         );
     })?;
+    if opts.has(Opts::TOS) && target.is_ip6() {
+        pr_warn!("option 'tos' has no effect: MPTCP sockets have no traffic class for IPv6\n");
+    }
     let local = match opts.host_traddr() {
         Some(text) => Some(
             Address::parse(&net, Family::Any, text, None).inspect_err(|_| {

@@ -106,8 +106,8 @@ pub(crate) struct Queue {
     live: Atomic<bool>,
     /// Whether more may be sent now.
     gate: Gate,
-    /// Somebody polls, so arriving data needs no work.
-    polling: Atomic<bool>,
+    /// Requests have completed since somebody has polled.
+    completed: Atomic<bool>,
     #[pin]
     state: Mutex<State>,
     #[pin]
@@ -127,7 +127,7 @@ impl Queue {
                 engine,
                 live: Atomic::new(false),
                 gate: Gate::new(),
-                polling: Atomic::new(false),
+                completed: Atomic::new(false),
                 state <- new_mutex!(State::Allocated, "nvme_mptcp_queue"),
                 sender <- new_mutex!(sender, "nvme_mptcp_send"),
                 reception <- new_mutex!(None, "nvme_mptcp_receive"),
@@ -299,10 +299,11 @@ impl Queue {
             })
     }
 
-    /// Receives what is there. Returns the bytes taken and the requests completed.
-    fn receive(&self, reception: &mut Option<Reception>) -> Result<(usize, u32)> {
-        let Some(Reception { receiver, watch }) = reception else {
-            return Ok((0, 0));
+    /// Receives what is there. Returns the bytes taken.
+    fn receive(&self) -> Result<usize> {
+        let mut reception = self.reception.lock();
+        let Some(Reception { receiver, watch }) = &mut *reception else {
+            return Ok(0);
         };
         if watch.lost(receiver.socket()) {
             dev_warn!(
@@ -311,7 +312,11 @@ impl Queue {
                 self.id
             );
         }
-        receiver.receive()
+        let (bytes, completed) = receiver.receive()?;
+        if completed > 0 {
+            self.completed.store(true, Relaxed);
+        }
+        Ok(bytes)
     }
 
     /// The queue's work: sends and receives in turns, within a budget of time.
@@ -330,8 +335,8 @@ impl Queue {
                 }
                 sender_is_ours = true;
             }
-            match self.receive(&mut self.reception.lock()) {
-                Ok((bytes, _)) => busy |= bytes > 0,
+            match self.receive() {
+                Ok(bytes) => busy |= bytes > 0,
                 Err(_) => return,
             }
             busy |= sender_is_ours && self.engine.pending() && !self.gate.is_closed();
@@ -346,27 +351,18 @@ impl Queue {
         self.engine.kick();
     }
 
-    /// Looks for completions instead of waiting for them; returns how many.
-    pub(crate) fn poll(&self) -> Result<u32> {
-        if !self.is_live() {
-            return Ok(0);
-        }
-        // Whoever holds it is receiving.
-        let Some(mut reception) = self.reception.try_lock() else {
-            return Ok(0);
-        };
-        // nvme-tcp also polls the network device. An MPTCP socket does not know the devices of its
-        // subflows (no sk_napi_id).
-        self.polling.store(true, Relaxed);
-        let received = self.receive(&mut reception);
-        self.polling.store(false, Relaxed);
-        received.map(|(_, completed)| completed)
+    /// Whether requests have completed since this was last asked.
+    ///
+    /// A poller must not sleep, because block devices are polled under RCU, and an MPTCP socket
+    /// cannot be read without: so the queue's work receives, and the poller spins until it has.
+    pub(crate) fn poll(&self) -> bool {
+        self.completed.load(Relaxed) && self.completed.xchg(false, Relaxed)
     }
 }
 
 impl SocketEvents for Queue {
     fn data_ready(&self, _state: ConnectionState) {
-        if self.engine.receives() && !self.polling.load(Relaxed) {
+        if self.engine.receives() {
             self.engine.kick();
         }
     }

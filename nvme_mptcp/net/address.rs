@@ -84,6 +84,12 @@ impl Address {
         c_int::from(family)
     }
 
+    /// Whether it is an IPv6 one.
+    #[cfg(host)]
+    pub(crate) fn is_ip6(&self) -> bool {
+        self.family() == bindings::AF_INET6 as c_int
+    }
+
     /// The address without the port, for messages.
     #[cfg(host)]
     pub(crate) fn host(&self) -> Host<'_> {

@@ -121,13 +121,11 @@ impl Socket {
         unsafe { bindings::ffi_sock_received_tos(self.as_ptr()) }
     }
 
-    /// Sets the type of service of the packets of all subflows.
-    pub(crate) fn set_tos(&self, address: &Address, tos: u8) -> Result {
-        if address.family() == bindings::AF_INET6 as c_int {
-            self.set_option(bindings::SOL_IPV6, bindings::IPV6_TCLASS, c_int::from(tos))
-        } else {
-            self.set_option(bindings::SOL_IP, bindings::IP_TOS, c_int::from(tos))
-        }
+    /// Sets the type of service of the packets of all subflows, as far as they use IPv4.
+    ///
+    /// There is no such thing for IPv6: MPTCP sockets refuse `IPV6_TCLASS` (7.3).
+    pub(crate) fn set_tos(&self, tos: u8) -> Result {
+        self.set_option(bindings::SOL_IP, bindings::IP_TOS, c_int::from(tos))
     }
 
     /// Lets a listener bind to an address that old connections still use (`SO_REUSEADDR`).

@@ -81,7 +81,7 @@ impl Queue {
         Self::set_priority(&socket)?;
         match socket.received_tos() {
             0 => {}
-            tos => socket.set_tos(&peer, tos)?,
+            tos => socket.set_tos(tos)?,
         }
 
         let socket = Arc::new(socket, GFP_KERNEL)?;

@@ -16,7 +16,8 @@ connect() {
 }
 
 # connect_raw TRANSPORT [OPTION...]: the same through /dev/nvme-fabrics, for what nvme-cli sends only
-# with "tcp", as hdr_digest. Also sets ERRNO (as EINVAL) when it fails.
+# with "tcp", as hdr_digest. $TRADDR and $TRSVCID, if set, are used for the address; an empty $TRSVCID is left out. $FROM
+# is the network namespace, if not the host's.
 connect_raw() {
 	_fabrics "$@" || { cat "$SCRATCH/fabrics" >&2 && return 1; }
 	CTRL=nvme$(sed 's/^instance=\([0-9]*\).*/\1/' "$SCRATCH/fabrics")
@@ -42,10 +43,11 @@ _fabrics() {
 	local options transport=$1
 	shift
 	_fabrics_device
-	options=nqn=$NQN,transport=$transport,traddr=$(target_ip 0),trsvcid=$PORT
+	options=nqn=$NQN,transport=$transport,traddr=${TRADDR:-$(target_ip 0)}
+	[[ -z ${TRSVCID-$PORT} ]] || options+=,trsvcid=${TRSVCID-$PORT}
 	options+=,hostnqn=$(</etc/nvme/hostnqn),hostid=$(</etc/nvme/hostid)
 	# shellcheck disable=SC2016 # for the inner shell
-	on_host bash -c 'exec 3<>/dev/nvme-fabrics && printf "%s" "$1" >&3 && read -r line <&3 &&
+	nsenter --net="/run/netns/${FROM:-$HOST_NS}" bash -c 'exec 3<>/dev/nvme-fabrics && printf "%s" "$1" >&3 && read -r line <&3 &&
 		echo "$line"' bash "$options$(printf ',%s' "$@")" >"$SCRATCH/fabrics" 2>&1
 }
 
@@ -88,6 +90,30 @@ _find_disk() {
 	return 1
 }
 
+# host_parameter NAME VALUE: of the loaded host module.
+host_parameter() { echo "$2" >"/sys/module/nvme_mptcp/parameters/$1"; }
+
+# path_device: the name of the controller's own block device, as nvme0c0n1, below the disk of the subsystem.
+path_device() {
+	local path
+	for path in /sys/class/nvme/"$CTRL"/nvme*n*; do
+		echo "${path##*/}"
+	done
+}
+
+# moved_by sent|received BYTES: the local ports of the connections that have moved more than BYTES, a line each.
+moved_by() {
+	connections host | awk -v name="bytes_$1" -v least="$2" '
+		{ port = $3; sub(/.*:/, "", port)
+		  for (i = 1; i <= NF; i++) if (split($i, f, ":") == 2 && f[1] == name && f[2] > least) print port }'
+}
+
+# bytes sent|received: the sum over all connections of the controller.
+bytes() { connections host | sed -n "s/.*bytes_$1:\([0-9]*\).*/\1/p" | paste -sd+ | bc; }
+
+# recoveries: how often error recovery has begun.
+recoveries() { dmesg_count 'starting error recovery'; }
+
 # queues: number of connections of the controller, the admin queue's included.
 queues() { attr queue_count; }
 
@@ -120,6 +146,12 @@ has_subflows() {
 	done
 }
 
+# core_timeouts IO ADMIN: the seconds after which commands of controllers made from then on time out.
+core_timeouts() {
+	echo "$1" >/sys/module/nvme_core/parameters/io_timeout
+	echo "$2" >/sys/module/nvme_core/parameters/admin_timeout
+}
+
 # Deletes all fabrics controllers, even those that hang in their I/O, and unloads the transports.
 host_clean() {
 	local ctrl status=0
@@ -127,6 +159,7 @@ host_clean() {
 		echo 1 >"/sys/class/nvme-fabrics/ctl/$ctrl/delete_controller" || true
 	done
 	wait_for 30 _no_controllers
+	[[ ! -e /sys/module/nvme_core ]] || core_timeouts 30 60
 	unload nvme_mptcp nvme_tcp || status=1
 	return $status
 }

@@ -68,6 +68,14 @@ serve() {
 }
 unserve() { rm "$NVMET/ports/$1/subsystems/${2:-$NQN}"; }
 
+# listen_on ADDRESS: port 1 listens there instead.
+listen_on() {
+	unserve 1
+	rmdir $NVMET/ports/1
+	port 1 "$1"
+	serve 1
+}
+
 # target [--module mptcp|tcp] [data|void] [MEGABYTES]: all of it, with one namespace, on port 1.
 target() {
 	local module=mptcp device

@@ -1,0 +1,61 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Without MPTCP: what the parameter require_mptcp makes of it, and that losing it later is noticed.
+# shellcheck source=lib.sh
+. "${BASH_SOURCE[0]%/*}/lib.sh"
+
+setup() { links 2; }
+
+# The parameter holds for every connection that is made from then on, at a reconnect too.
+test_require_mptcp() {
+	target --module tcp
+	modprobe nvme_mptcp
+	host_parameter require_mptcp 1
+	connect_fails 'Protocol not supported' mptcp
+	says 'queue 0: require_mptcp is set, but there is no MPTCP with 10.0.0.2:4420: error -93'
+	host_parameter require_mptcp 0
+	connect mptcp --reconnect-delay=1
+	says "$CTRL: 10.0.0.2:4420 does not speak MPTCP"
+	host_parameter require_mptcp 1
+	nvme reset /dev/$CTRL || true
+	wait_for 20 in_state connecting
+	host_parameter require_mptcp 0
+	wait_for 20 in_state live
+	verify --bs=64k --size=2m
+}
+
+test_require_mptcp_with_mptcp() {
+	target
+	modprobe nvme_mptcp
+	host_parameter require_mptcp 1
+	connect mptcp
+	verify --bs=64k --size=2m
+	[[ $(dmesg_count 'MPTCP: one path|lost MPTCP|does not speak MPTCP') == 0 ]]
+}
+
+# What a middlebox does that begins to remove MPTCP's options. With a second subflow the connection would lose
+# this one; with a single one it goes on as plain TCP.
+test_lost_later() {
+	on_host ip mptcp limits set subflows 0 add_addr_accepted 0
+	target
+	connect mptcp --nr-io-queues=1
+	verify --bs=64k --size=2m
+	on_host nft add table inet strip '{ chain output { type filter hook output priority 0;
+		tcp dport 4420 tcp flags & syn == 0 reset tcp option mptcp; }; }'
+	fio_start --rw=randrw --verify=crc32c --verify_fatal=1 --bs=16k --iodepth=4 --size=4m --time_based --runtime=4
+	wait_for 10 says "$CTRL: queue 1: the connection has lost MPTCP"
+	fio_finish
+	wait_for 20 says "$CTRL: queue 0: the connection has lost MPTCP"
+	[[ $(dmesg_count 'has lost MPTCP') == 2 ]]
+	[[ $(recoveries) == 0 ]]
+	verify --bs=64k --size=2m
+	# It comes back with a new connection.
+	on_host nft flush ruleset
+	nvme reset /dev/$CTRL
+	wait_for 20 in_state live
+	verify --bs=64k --size=2m
+	[[ $(dmesg_count 'lost MPTCP|does not speak MPTCP') == 2 ]]
+}
+
+run_tests "$@"
