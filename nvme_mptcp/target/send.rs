@@ -34,6 +34,8 @@ const ANSWERS: usize = 64;
 /// The memory of one batch, so that no send allocates.
 #[pin_data]
 pub(crate) struct Batch {
+    /// Bytes sent so far.
+    sent: u64,
     vector: Vector,
     ledger: Ledger<Answer, ANSWERS>,
 }
@@ -54,11 +56,17 @@ impl Batch {
     pub(crate) fn new() -> Result<KBox<Self>> {
         KBox::init(
             init!(Self {
+                sent: 0,
                 vector <- Vector::init(),
                 ledger: Ledger::new(),
             }),
             GFP_KERNEL,
         )
+    }
+
+    /// The number of bytes sent so far.
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent
     }
 
     /// Sends one batch. For the io work only. Sleeps for the socket lock only.
@@ -71,7 +79,11 @@ impl Batch {
         engine: &Engine<C>,
         socket: &Socket,
     ) -> Result<Sent> {
-        let Self { vector, ledger } = self;
+        let Self {
+            sent: total,
+            vector,
+            ledger,
+        } = self;
 
         Self::fill(engine, vector, ledger);
         if ledger.is_empty() {
@@ -87,6 +99,7 @@ impl Batch {
             Fate::Unsent => answer.put_back(0),
         });
         sent.map(|sent| {
+            *total = total.saturating_add(sent as u64);
             if sent == bytes {
                 Sent::All(answers)
             } else {
