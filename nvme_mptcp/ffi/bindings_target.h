@@ -11,6 +11,7 @@
 #include "nvmet.h"
 #include "helpers.h"
 #include "target_engine.h"
+#include "target_params.h"
 
 /* Macros that bindgen cannot evaluate; the prefix is removed from the generated names. */
 const __u32 RUST_CONST_HELPER_MPTCP_INFO_FLAG_FALLBACK =

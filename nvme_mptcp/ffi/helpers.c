@@ -6,6 +6,7 @@
 
 #include <linux/netdevice.h>
 #include <linux/nsproxy.h>
+#include <linux/ratelimit.h>
 #include <linux/sched/mm.h>
 #include <net/mptcp.h>
 #include "../../../net/mptcp/protocol.h"
@@ -220,6 +221,14 @@ int ffi_format_addr(char *buf, size_t len, struct sockaddr_storage *addr,
 	if (port)
 		return scnprintf(buf, len, "%pISpc", addr);
 	return scnprintf(buf, len, "%pISc", addr);
+}
+
+/* What many peers can cause at will must not fill the log. */
+bool ffi_may_log(void)
+{
+	static DEFINE_RATELIMIT_STATE(limit, 5 * HZ, 20);
+
+	return __ratelimit(&limit);
 }
 
 char *ffi_kstrdup(const char *s)

@@ -71,6 +71,7 @@ unsigned char ffi_sk_state(struct sock *sk);
 void ffi_log_addr(const char *what, struct sockaddr_storage *addr);
 int ffi_format_addr(char *buf, size_t len, struct sockaddr_storage *addr,
 		    bool port);
+bool ffi_may_log(void);
 
 /* Memory. */
 char *ffi_kstrdup(const char *s);

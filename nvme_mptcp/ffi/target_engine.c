@@ -10,6 +10,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/module.h>
+#include <linux/ratelimit.h>
 #include "nvmet.h"
 #include "target_engine.h"
 
@@ -41,8 +42,8 @@ struct nvmet_tcp_queue;
  * tcp.c starts a command with its own ops; nvmet must get those that the port
  * was registered with.
  */
-static const struct nvmet_fabrics_ops *engine_fabrics(struct nvmet_sq *sq);
-#define nvmet_req_init(req, sq, ops) nvmet_req_init(req, sq, engine_fabrics(sq))
+static bool engine_req_init(struct nvmet_req *req, struct nvmet_sq *sq);
+#define nvmet_req_init(req, sq, ops) engine_req_init(req, sq)
 
 /*
  * tcp.c receives a PDU in pieces: the first bytes of its header, the rest of
@@ -59,6 +60,10 @@ static int engine_recv_data(struct nvmet_tcp_queue *queue, struct msghdr *msg);
 static void engine_queue_work(int cpu, struct workqueue_struct *wq,
 			      struct work_struct *work);
 #define queue_work_on(cpu, wq, work) engine_queue_work(cpu, wq, work)
+
+/* Any peer can cause these, as often as it likes. */
+#undef pr_err
+#define pr_err pr_err_ratelimited
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-function"
@@ -80,6 +85,9 @@ static void engine_queue_work(int cpu, struct workqueue_struct *wq,
  */
 #define ENGINE_READ_AHEAD	8192
 
+/* More than any message of an authentication. */
+#define ENGINE_AUTH_DATA	SZ_16K
+
 struct target_engine {
 	struct nvmet_tcp_queue tcp;
 	struct nvmet_tcp_port port;	/* tcp.c looks up nport here */
@@ -88,6 +96,9 @@ struct target_engine {
 	const struct target_engine_ops *ops;
 	void *owner;
 	struct task_struct *worker;	/* runs the io_work now */
+	struct delayed_work check_work;
+	u64 received;			/* bytes, the read ahead ones too */
+	__le32 hdgst;			/* received with the last PDU */
 	bool stopped;
 	bool drained;			/* the socket is, unless io_work runs again */
 	u32 ahead_at;			/* read ahead, not taken yet: from here, */
@@ -107,9 +118,42 @@ static struct nvmet_tcp_queue *engine_sq_queue(struct nvmet_sq *sq)
 	return container_of(sq, struct nvmet_tcp_queue, nvme_sq);
 }
 
-static const struct nvmet_fabrics_ops *engine_fabrics(struct nvmet_sq *sq)
+/* How much data a command may have. tcp.c would allocate it for a stranger. */
+static u32 engine_max_data(struct nvmet_sq *sq)
 {
-	return to_engine(engine_sq_queue(sq))->fabrics;
+	if (!sq->ctrl)
+		return sizeof(struct nvmf_connect_data);
+#ifdef CONFIG_NVME_TARGET_AUTH
+	if (!sq->qid && sq->ctrl->host_key && !sq->authenticated)
+		return ENGINE_AUTH_DATA;
+#endif
+	return U32_MAX;
+}
+
+/*
+ * tcp.c takes every small write for one with its data in the capsule, and waits
+ * for them before it answers. But a host may also want to be asked for them.
+ * So that case, until the state is set anew for the next PDU, is told apart
+ * here; and a command of it that fails has no data to be skipped.
+ */
+static bool engine_req_init(struct nvmet_req *req, struct nvmet_sq *sq)
+{
+	struct nvmet_tcp_queue *queue = engine_sq_queue(sq);
+	struct nvme_sgl_desc *sgl = &req->cmd->common.dptr.sgl;
+	bool ask = sgl->type != (NVME_SGL_FMT_DATA_DESC << 4 |
+				 NVME_SGL_FMT_OFFSET);
+
+	if (ask && nvme_is_write(req->cmd))
+		smp_store_release(&queue->rcv_state, NVMET_TCP_RECV_DATA);
+	if (nvmet_req_init(req, sq, to_engine(queue)->fabrics)) {
+		if (le32_to_cpu(sgl->length) <= engine_max_data(sq))
+			return true;
+		nvmet_req_complete(req,
+				   NVME_SC_SGL_INVALID_DATA | NVME_STATUS_DNR);
+	}
+	if (ask)
+		sgl->length = 0;
+	return false;
 }
 
 int target_engine_init(void *context)
@@ -164,6 +208,15 @@ static void engine_release_work(struct work_struct *work)
 	engine->ops->release_work(engine->owner);
 }
 
+static void engine_check_work(struct work_struct *work)
+{
+	struct target_engine *engine = container_of(to_delayed_work(work),
+						    struct target_engine,
+						    check_work);
+
+	engine->ops->check_work(engine->owner);
+}
+
 struct nvmet_tcp_queue *
 target_engine_alloc(struct nvmet_port *nport, struct socket *sock,
 		    const struct nvmet_fabrics_ops *fabrics,
@@ -189,6 +242,7 @@ target_engine_alloc(struct nvmet_port *nport, struct socket *sock,
 	kref_init(&queue->kref);
 	INIT_WORK(&queue->io_work, engine_io_work);
 	INIT_WORK(&queue->release_work, engine_release_work);
+	INIT_DELAYED_WORK(&engine->check_work, engine_check_work);
 	INIT_LIST_HEAD(&queue->free_list);
 	INIT_LIST_HEAD(&queue->resp_send_list);
 	init_llist_head(&queue->resp_list);
@@ -244,6 +298,7 @@ void target_engine_stop(struct nvmet_tcp_queue *queue)
 	nvmet_cq_put(&queue->nvme_cq);
 	/* Commands that were being executed have queued it once more. */
 	cancel_work_sync(&queue->io_work);
+	cancel_delayed_work_sync(&engine->check_work);
 }
 
 void target_engine_free(struct nvmet_tcp_queue *queue)
@@ -275,6 +330,17 @@ void target_engine_data_ready(struct nvmet_tcp_queue *queue)
 {
 	sk_incoming_cpu_update(queue->sock->sk);
 	target_engine_kick(queue);
+}
+
+bool target_engine_check_in(struct nvmet_tcp_queue *queue, unsigned int seconds)
+{
+	return queue_delayed_work(nvmet_wq, &to_engine(queue)->check_work,
+				  secs_to_jiffies(seconds));
+}
+
+void target_engine_check_not(struct nvmet_tcp_queue *queue)
+{
+	cancel_delayed_work(&to_engine(queue)->check_work);
 }
 
 int target_engine_id(struct nvmet_tcp_queue *queue)
@@ -330,8 +396,10 @@ static int engine_recvmsg(struct target_engine *engine, struct kvec *vec,
 		return -EAGAIN;
 	iov_iter_kvec(&msg.msg_iter, ITER_DEST, vec, nr, len);
 	ret = sock_recvmsg(engine->tcp.sock, &msg, msg.msg_flags);
-	if (ret > 0 && ret < len)
-		engine->drained = true;
+	if (ret > 0) {
+		engine->received += ret;
+		engine->drained = ret < len;
+	}
 	return ret;
 }
 
@@ -344,7 +412,7 @@ static u32 engine_take(struct target_engine *engine, u32 len)
 }
 
 /* All of it if it is there: tcp.c takes less for a sign that no more is. */
-static int engine_recv_header(struct nvmet_tcp_queue *queue, struct kvec *vec)
+static int engine_recv_ahead(struct nvmet_tcp_queue *queue, struct kvec *vec)
 {
 	struct target_engine *engine = to_engine(queue);
 	const void *ahead = engine->ahead + engine->ahead_at;
@@ -367,6 +435,42 @@ static int engine_recv_header(struct nvmet_tcp_queue *queue, struct kvec *vec)
 	return have + ret - engine->ahead_len;
 }
 
+/*
+ * tcp.c expects a digest of all the data of a command, but if they come in
+ * several PDUs each has one of its own data.
+ */
+static void engine_expect_ddgst(struct nvmet_tcp_cmd *cmd)
+{
+	struct bio_vec *bv = cmd->iov;
+	u32 left = cmd->pdu_len;
+	u32 crc = ~0;
+
+	for (; left; bv++) {
+		u32 len = min(left, bv->bv_len);
+
+		crc = crc32c(crc, bvec_virt(bv), len);
+		left -= len;
+	}
+	cmd->exp_ddgst = cpu_to_le32(~crc);
+}
+
+/* Also receives data digests. */
+static int engine_recv_header(struct nvmet_tcp_queue *queue, struct kvec *vec)
+{
+	int ret = engine_recv_ahead(queue, vec);
+
+	if (queue->rcv_state == NVMET_TCP_RECV_DDGST && !queue->offset &&
+	    queue->cmd->pdu_len != queue->cmd->req.transfer_len)
+		engine_expect_ddgst(queue->cmd);
+	/* tcp.c replaces the digest of a header by the right one. */
+	if (ret >= NVME_TCP_DIGEST_LENGTH &&
+	    queue->rcv_state == NVMET_TCP_RECV_PDU)
+		memcpy(&to_engine(queue)->hdgst,
+		       vec->iov_base + ret - NVME_TCP_DIGEST_LENGTH,
+		       NVME_TCP_DIGEST_LENGTH);
+	return ret;
+}
+
 static int engine_recv_data(struct nvmet_tcp_queue *queue, struct msghdr *msg)
 {
 	struct target_engine *engine = to_engine(queue);
@@ -380,8 +484,10 @@ static int engine_recv_data(struct nvmet_tcp_queue *queue, struct msghdr *msg)
 	if (engine->drained)
 		return -EAGAIN;
 	ret = sock_recvmsg(queue->sock, msg, msg->msg_flags);
-	if (ret > 0 && ret < left)
-		engine->drained = true;
+	if (ret > 0) {
+		engine->received += ret;
+		engine->drained = ret < left;
+	}
 	return ret;
 }
 
@@ -400,9 +506,110 @@ static void engine_queue_work(int cpu, struct workqueue_struct *wq,
 	queue_work_on(cpu, wq, work);
 }
 
+/*
+ * Which rule the PDU breaks that tcp.c has just refused (NVMe/TCP, "Fatal Error
+ * Status"), and where.
+ */
+static u16 engine_fault(struct nvmet_tcp_queue *queue, u32 *info)
+{
+	union nvme_tcp_pdu *pdu = &queue->pdu;
+	struct nvme_tcp_hdr *hdr = &pdu->cmd.hdr;
+	bool connecting = queue->state == NVMET_TCP_Q_CONNECTING;
+
+	*info = offsetof(struct nvme_tcp_hdr, type);
+	if (!nvmet_tcp_pdu_valid(hdr->type))
+		return NVME_TCP_FES_INVALID_PDU_HDR;
+	if (hdr->hlen != nvmet_tcp_pdu_size(hdr->type)) {
+		*info = offsetof(struct nvme_tcp_hdr, hlen);
+		return NVME_TCP_FES_INVALID_PDU_HDR;
+	}
+	if (queue->hdr_digest && (hdr->flags & NVME_TCP_F_HDGST) &&
+	    memcmp((void *)pdu + hdr->hlen, &to_engine(queue)->hdgst,
+		   NVME_TCP_DIGEST_LENGTH)) {
+		*info = le32_to_cpu(to_engine(queue)->hdgst);
+		return NVME_TCP_FES_HDR_DIGEST_ERR;
+	}
+	if ((hdr->type == nvme_tcp_icreq) != connecting)
+		return NVME_TCP_FES_PDU_SEQ_ERR;
+
+	*info = offsetof(struct nvme_tcp_hdr, plen);
+	if (connecting &&
+	    hdr->plen == cpu_to_le32(sizeof(struct nvme_tcp_icreq_pdu))) {
+		*info = pdu->icreq.pfv != NVME_TCP_PFV_1_0 ?
+			offsetof(struct nvme_tcp_icreq_pdu, pfv) :
+			offsetof(struct nvme_tcp_icreq_pdu, hpda);
+		return NVME_TCP_FES_UNSUPPORTED_PARAM;
+	}
+	if (hdr->type == nvme_tcp_h2c_data) {
+		*info = offsetof(struct nvme_tcp_data_pdu, data_offset);
+		return NVME_TCP_FES_DATA_OUT_OF_RANGE;
+	}
+	return NVME_TCP_FES_INVALID_PDU_HDR;
+}
+
+/*
+ * Tells the host why its connection ends, unless it is in the middle of another
+ * PDU of ours.
+ */
+static void engine_terminate(struct nvmet_tcp_queue *queue)
+{
+	struct nvme_tcp_hdr *hdr = &queue->pdu.cmd.hdr;
+	u32 len = min_t(u32, queue->offset, sizeof(queue->pdu));
+	struct nvmet_tcp_cmd *unsent;
+	struct {
+		struct nvme_tcp_term_pdu pdu;
+		u8 header[sizeof(union nvme_tcp_pdu)];
+	} term = {};
+	struct kvec vec = { .iov_base = &term };
+	struct msghdr msg = { .msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL };
+	u32 info;
+
+	unsent = list_first_entry_or_null(&to_engine(queue)->unsent,
+					  struct nvmet_tcp_cmd, entry);
+	/* Without a header at hand it is the data that are wrong. */
+	if (len < sizeof(*hdr) || hdr->type == nvme_tcp_h2c_term ||
+	    (unsent && unsent->offset))
+		return;
+	vec.iov_len = sizeof(term.pdu) + len;
+	term.pdu.hdr.type = nvme_tcp_c2h_term;
+	term.pdu.hdr.hlen = sizeof(term.pdu);
+	term.pdu.hdr.plen = cpu_to_le32(vec.iov_len);
+	term.pdu.fes = cpu_to_le16(engine_fault(queue, &info));
+	term.pdu.feil = cpu_to_le16(lower_16_bits(info));
+	term.pdu.feiu = cpu_to_le16(upper_16_bits(info));
+	memcpy(term.header, &queue->pdu, len);
+	kernel_sendmsg(queue->sock, &msg, &vec, 1, vec.iov_len);
+}
+
 int target_engine_recv(struct nvmet_tcp_queue *queue, int budget, int *taken)
 {
-	return nvmet_tcp_try_recv(queue, budget, taken);
+	int ret = 0;
+
+	while (budget-- > 0) {
+		ret = nvmet_tcp_try_recv_one(queue);
+		if (ret <= 0)
+			break;
+		(*taken)++;
+	}
+	if (ret < 0) {
+		if (ret == -EPROTO || ret == -EIO)
+			engine_terminate(queue);
+		nvmet_tcp_socket_error(queue, ret);
+	}
+	return ret;
+}
+
+bool target_engine_is_idle(struct nvmet_tcp_queue *queue)
+{
+	if (queue->rcv_state == NVMET_TCP_RECV_ERR)
+		return true;
+	return queue->rcv_state == NVMET_TCP_RECV_PDU && !queue->offset &&
+	       !target_engine_pending(queue);
+}
+
+u64 target_engine_received(struct nvmet_tcp_queue *queue)
+{
+	return to_engine(queue)->received;
 }
 
 void target_engine_fail(struct nvmet_tcp_queue *queue, int error)

@@ -6,8 +6,8 @@
  * The engine knows the wire format: it runs the receive state machine, answers
  * the ICReq, hands commands to nvmet, builds response, R2T and C2HData PDUs
  * with their digests, and owns a connection's commands. It does not listen,
- * accept, close or send (but for the ICResp), and does not decide how long a
- * connection lives. Its structs are opaque to the caller.
+ * accept, close or send (but for the ICResp and the C2HTermReq), and does not
+ * decide how long a connection lives. Its structs are opaque to the caller.
  *
  * Unless said otherwise a function may sleep.
  */
@@ -31,6 +31,7 @@ struct nvmet_tcp_queue;
  */
 struct target_engine_ops {
 	void (*io_work)(void *owner);
+	void (*check_work)(void *owner);	/* after target_engine_check_in() */
 	void (*release_work)(void *owner);	/* once; the owner is the callee's */
 };
 
@@ -65,6 +66,14 @@ void target_engine_release(struct nvmet_tcp_queue *queue);
 void target_engine_kick(struct nvmet_tcp_queue *queue);		/* atomic */
 void target_engine_data_ready(struct nvmet_tcp_queue *queue);	/* atomic */
 
+/*
+ * Has check_work called in @seconds, unless it will be called anyway; atomic.
+ * Returns whether that is new.
+ */
+bool target_engine_check_in(struct nvmet_tcp_queue *queue,
+			    unsigned int seconds);
+void target_engine_check_not(struct nvmet_tcp_queue *queue);	/* atomic */
+
 int target_engine_id(struct nvmet_tcp_queue *queue);
 struct nvmet_ctrl *target_engine_ctrl(struct nvmet_tcp_queue *queue);
 bool target_engine_is_admin(struct nvmet_tcp_queue *queue);
@@ -80,13 +89,17 @@ void *target_engine_owner_of_req(struct nvmet_req *req);
 int target_engine_install(struct nvmet_tcp_queue *queue);
 
 /*
- * Takes at most @budget PDUs from the socket and executes their commands.
+ * Takes at most @budget PDUs from the socket and executes their commands. A PDU
+ * that breaks the protocol is answered with a C2HTermReq.
  * Returns a negative errno after which the connection is being ended, 0 when
  * there is no more to take, else 1. @taken grows by the number of steps done.
  */
 int target_engine_recv(struct nvmet_tcp_queue *queue, int budget, int *taken);
 /* Ends the connection, or the controller, because of an error of the socket. */
 void target_engine_fail(struct nvmet_tcp_queue *queue, int error);
+/* For the io_work, or while it is kept from running. */
+bool target_engine_is_idle(struct nvmet_tcp_queue *queue);
+u64 target_engine_received(struct nvmet_tcp_queue *queue);	/* bytes */
 /*
  * Whether to look again even though nothing is there (idle_poll_period_usecs).
  */

@@ -9,5 +9,7 @@ pub(crate) mod callbacks;
 pub(crate) mod gate;
 pub(crate) mod gather;
 pub(crate) mod ledger;
+#[cfg(target)]
+pub(crate) mod log;
 pub(crate) mod mptcp;
 pub(crate) mod namespace;

@@ -12,6 +12,7 @@ use crate::{
 };
 use core::{
     marker::PhantomData,
+    num::NonZeroU32,
     ptr::NonNull, //
 };
 use kernel::{
@@ -30,6 +31,9 @@ pub(crate) trait Connection: Send + Sync + Sized + 'static {
 
     /// Receives and sends. In process context, never twice at a time, after [`Engine::kick`].
     fn io_work(&self);
+
+    /// Looks whether the host goes on. In process context, after [`Engine::check_in`].
+    fn check(&self);
 
     /// Ends the connection. In process context, once, after [`Engine::release`].
     ///
@@ -95,7 +99,7 @@ impl<C: Connection> Engine<C> {
         };
     }
 
-    /// Stops the io work, and waits for commands that are being executed. May sleep.
+    /// Stops all work, and waits for commands that are being executed. May sleep.
     ///
     /// The socket must not have callbacks any more that kick.
     pub(crate) fn stop(&self) {
@@ -175,6 +179,32 @@ impl<C: Connection> Engine<C> {
     pub(crate) fn fail(&self, error: Error) {
         // SAFETY: The queue is live.
         unsafe { bindings::target_engine_fail(self.as_ptr(), error.to_errno()) };
+    }
+
+    /// Has [`Connection::check`] called after that time, unless it will be anyway. Any context.
+    ///
+    /// Returns whether that is new.
+    pub(crate) fn check_in(&self, seconds: NonZeroU32) -> bool {
+        // SAFETY: The queue is live.
+        unsafe { bindings::target_engine_check_in(self.as_ptr(), seconds.get()) }
+    }
+
+    /// Takes back [`Engine::check_in`], unless the time has come already. Any context.
+    pub(crate) fn check_not(&self) {
+        // SAFETY: The queue is live.
+        unsafe { bindings::target_engine_check_not(self.as_ptr()) };
+    }
+
+    /// Whether no PDU is half received and no answer waits to be sent. Not while io work runs.
+    pub(crate) fn is_idle(&self) -> bool {
+        // SAFETY: The queue is live.
+        unsafe { bindings::target_engine_is_idle(self.as_ptr()) }
+    }
+
+    /// Bytes received so far. Not while io work runs.
+    pub(crate) fn received(&self) -> u64 {
+        // SAFETY: The queue is live.
+        unsafe { bindings::target_engine_received(self.as_ptr()) }
     }
 
     /// Whether to look for data again though there is none, because the administrator wants
@@ -263,18 +293,13 @@ pub(crate) struct Part {
     pub(crate) left: u32,
 }
 
-/// The `so_priority` parameter.
-pub(crate) fn so_priority() -> c_int {
-    // SAFETY: Reads a module parameter.
-    unsafe { bindings::target_engine_priority() }
-}
-
 /// The C side of [`Connection`].
 struct Adapter<C: Connection>(PhantomData<C>);
 
 impl<C: Connection> Adapter<C> {
     const OPS: bindings::target_engine_ops = bindings::target_engine_ops {
         io_work: Some(Self::io_work),
+        check_work: Some(Self::check_work),
         release_work: Some(Self::release_work),
     };
 
@@ -287,6 +312,15 @@ impl<C: Connection> Adapter<C> {
         // SAFETY: The owner is alive as this function demands.
         let connection = unsafe { &*owner.cast::<C>() };
         connection.io_work();
+    }
+
+    /// # Safety
+    ///
+    /// As `io_work()`.
+    unsafe extern "C" fn check_work(owner: *mut c_void) {
+        // SAFETY: The owner is alive as this function demands.
+        let connection = unsafe { &*owner.cast::<C>() };
+        connection.check();
     }
 
     /// # Safety

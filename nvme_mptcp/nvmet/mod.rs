@@ -5,6 +5,7 @@
 //! C headers: `drivers/nvme/target/nvmet.h`, `nvme_mptcp/ffi/target_engine.h`
 
 pub(crate) mod engine;
+pub(crate) mod params;
 pub(crate) mod port;
 pub(crate) mod transport;
 

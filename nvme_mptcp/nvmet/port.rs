@@ -15,7 +15,10 @@ use crate::{
 use core::ptr::NonNull;
 use kernel::{
     prelude::*,
-    str::CStr, //
+    str::{
+        BStr,
+        CStr, //
+    },
 };
 
 /// What a port gets for in-capsule data if it is not configured: four pages, as nvmet-tcp has it.
@@ -98,10 +101,20 @@ impl PortConfig {
             bindings::NVMF_ADDR_FAMILY_IP6 => Family::Ip6,
             _ => return Err(EAFNOSUPPORT),
         };
-        let host = CStr::from_bytes_until_nul(&addr.traddr).map_err(|_| EINVAL)?;
-        let port = CStr::from_bytes_until_nul(&addr.trsvcid).map_err(|_| EINVAL)?;
+        let host = text(&addr.traddr);
+        let port = text(&addr.trsvcid);
 
         Address::parse(net, family, host, Some(port))
+    }
+
+    /// The address to listen on, as the administrator has written it.
+    pub(crate) fn traddr(&self) -> &BStr {
+        BStr::from_bytes(text(&self.disc_addr().traddr).to_bytes())
+    }
+
+    /// The service id, as the administrator has written it.
+    pub(crate) fn trsvcid(&self) -> &BStr {
+        BStr::from_bytes(text(&self.disc_addr().trsvcid).to_bytes())
     }
 
     /// Sets how much data a command capsule may carry, unless the administrator has.
@@ -113,4 +126,9 @@ impl PortConfig {
             }
         }
     }
+}
+
+/// The text of a field of the discovery log that nvmet has terminated; of another one, nothing.
+fn text(field: &[u8]) -> &CStr {
+    CStr::from_bytes_until_nul(field).unwrap_or_default()
 }

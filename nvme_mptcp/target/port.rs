@@ -14,11 +14,13 @@ use crate::{
             ConnectionState,
             SocketEvents, //
         },
+        log,
         mptcp::Socket,
         namespace::NetNamespace, //
     },
     nvmet::{
         self,
+        params,
         port::PortConfig, //
     },
     queue::{
@@ -39,7 +41,7 @@ use kernel::{
     },
 };
 
-/// Connections that may wait to be accepted.
+/// Connections that may wait to be accepted, and that are accepted before other work has its turn.
 const BACKLOG: c_int = 128;
 
 /// An enabled port.
@@ -82,8 +84,13 @@ impl Port {
             return Err(EOPNOTSUPP);
         }
         let net = NetNamespace::current();
-        let address = config.address(&net).inspect_err(|e| {
-            pr_err!("port {id}: malformed address or service id: {e:?}\n");
+        let address = config.address(&net).inspect_err(|&e| {
+            if e == EAFNOSUPPORT {
+                pr_err!("port {id}: its address family is neither ipv4 nor ipv6\n");
+            } else {
+                let (host, service) = (config.traddr(), config.trsvcid());
+                pr_err!("port {id}: malformed address '{host}' or service id '{service}'\n");
+            }
         })?;
         config.set_default_inline_data_size();
 
@@ -143,6 +150,38 @@ impl Port {
     }
 }
 
+impl Port {
+    /// Serves a connection, or closes it.
+    fn serve(self: &Arc<Self>, socket: Socket) {
+        let started = match socket.peer_address() {
+            Ok(peer) if params::require_mptcp() && !socket.speaks_mptcp() => {
+                if log::allowed() {
+                    pr_warn!(
+                        "port {}: {peer} refused: it does not speak MPTCP\n",
+                        self.config.id()
+                    );
+                }
+                // With a reset, so that the host knows at once.
+                socket.set_no_linger();
+                return;
+            }
+            Ok(peer) => Queue::start(self.clone(), socket, peer),
+            Err(e) => Err(e),
+        };
+        match started {
+            // It is served, or it has left while it waited.
+            Ok(()) | Err(ENOTCONN) => {}
+            Err(e) if log::allowed() => {
+                pr_err!(
+                    "port {}: cannot serve a connection: {e:?}\n",
+                    self.config.id()
+                );
+            }
+            Err(_) => {}
+        }
+    }
+}
+
 /// Any context.
 trait AcceptSoon {
     /// Has the accept work run.
@@ -159,25 +198,18 @@ impl AcceptSoon for Arc<Port> {
 impl WorkItem for Port {
     type Pointer = Arc<Self>;
 
-    /// Accepts all connections that wait.
+    /// Accepts the connections that wait.
     fn run(this: Arc<Self>) {
         let guard = this.listener.lock();
         let Some(listener) = &*guard else {
             return;
         };
-        loop {
+        for _ in 0..BACKLOG {
             match listener.socket.accept() {
                 Ok(Some(socket)) => {
                     // The connection has inherited the callbacks of the listener.
                     listener.callbacks.disinherit(&socket);
-                    match Queue::start(this.clone(), socket) {
-                        // It is served, or it has left while it waited.
-                        Ok(()) | Err(ENOTCONN) => {}
-                        Err(e) => pr_err!(
-                            "port {}: cannot serve a connection: {e:?}\n",
-                            this.config.id()
-                        ),
-                    }
+                    this.serve(socket);
                 }
                 Ok(None) => return,
                 Err(e) => {
@@ -186,6 +218,8 @@ impl WorkItem for Port {
                 }
             }
         }
+        // As many as come must not keep the port from being closed.
+        this.accept_soon();
     }
 }
 

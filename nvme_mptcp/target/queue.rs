@@ -10,7 +10,9 @@
 //! 2. The first of these asks for its release: the connection's end by the host or the network, or
 //!    [`Queue::end`] because of a port, a controller or the module. It is **released** from then
 //!    on; the engine sees to it that this happens once.
-//! 3. [`Queue::release`], on nvmet's workqueue, consumes the queue's reference on itself: out of
+//! 3. A queue that has not connected to a controller in time, or whose host stops in the middle, is
+//!    ended by [`Queue::check`], so that strangers cannot keep what it costs.
+//! 4. [`Queue::release`], on nvmet's workqueue, consumes the queue's reference on itself: out of
 //!    the list, no callbacks, no io work, all commands done. The last reference closes the socket
 //!    and frees the rest.
 
@@ -23,13 +25,16 @@ use crate::{
             SocketEvents, //
         },
         gate::Gate,
+        log,
         mptcp::Socket, //
     },
-    nvmet::engine::{
-        self,
-        Connection,
-        ControllerId,
-        Engine, //
+    nvmet::{
+        engine::{
+            Connection,
+            ControllerId,
+            Engine, //
+        },
+        params, //
     },
     port::Port,
     send::{
@@ -66,16 +71,22 @@ pub(crate) struct Queue {
     /// Installed from start to release.
     #[pin]
     callbacks: Mutex<Option<Callbacks<Queue>>>,
-    /// Of the io work.
+    /// Held by the io work.
     #[pin]
-    batch: Mutex<KBox<Batch>>,
+    io: Mutex<Io>,
+}
+
+/// What the io work of a connection has.
+struct Io {
+    batch: KBox<Batch>,
+    /// Bytes received and sent when the host was last looked at.
+    seen: u64,
 }
 
 impl Queue {
-    /// Serves a connection that `port` has accepted. May sleep.
-    pub(crate) fn start(port: Arc<Port>, socket: Socket) -> Result {
+    /// Serves a connection that `port` has accepted from `peer`. May sleep.
+    pub(crate) fn start(port: Arc<Port>, socket: Socket, peer: Address) -> Result {
         let local = socket.local_address()?;
-        let peer = socket.peer_address()?;
         // What the network has not taken when a connection ends must not reach the host later.
         socket.set_no_linger();
         Self::set_priority(&socket)?;
@@ -89,7 +100,7 @@ impl Queue {
             try_pin_init!(Self {
                 engine: Engine::new(port.config(), socket.clone())?,
                 callbacks <- new_mutex!(None),
-                batch <- new_mutex!(Batch::new()?),
+                io <- new_mutex!(Io { batch: Batch::new()?, seen: 0 }),
                 gate: Gate::new(),
                 socket,
                 port,
@@ -105,6 +116,9 @@ impl Queue {
         if let Err(e) = queue.port.queues().add(queue.clone()) {
             queue.engine.release();
             return Err(e);
+        }
+        if let Some(seconds) = params::connect_timeout() {
+            queue.engine.check_in(seconds);
         }
         *callbacks = Some(Callbacks::install(queue.socket.clone(), queue.clone()));
         // What happened before the callbacks were there.
@@ -128,7 +142,7 @@ impl Queue {
 
     /// Applies the `so_priority` parameter. May sleep.
     pub(crate) fn set_priority(socket: &Socket) -> Result {
-        match engine::so_priority() {
+        match params::so_priority() {
             priority if priority > 0 => socket.set_priority(priority),
             _ => Ok(()),
         }
@@ -172,7 +186,43 @@ impl Queue {
 
     /// Allocates the commands of the queue, when it is connected to its controller. May sleep.
     pub(crate) fn allocate_commands(&self) -> Result {
-        self.engine.install()
+        self.engine.install()?;
+        // It has connected in time.
+        self.engine.check_not();
+        Ok(())
+    }
+
+    /// Bytes received and sent so far.
+    fn moved(&self, io: &Io) -> u64 {
+        self.engine.received().saturating_add(io.batch.sent())
+    }
+
+    /// Looks at the host again later, if it owes us something: the rest of a PDU, or room for our
+    /// answers.
+    fn check_later(&self, io: &mut Io) {
+        if self.engine.is_idle() {
+            return;
+        }
+        if let Some(seconds) = params::stall_timeout() {
+            if self.engine.check_in(seconds) {
+                io.seen = self.moved(io);
+            }
+        }
+    }
+
+    /// Whether the host has not done what it should have done by now, and what that is.
+    fn overdue(&self) -> Option<&'static str> {
+        let io = &mut *self.io.lock();
+
+        if self.controller().is_none() {
+            return Some("it has not connected to a controller in time");
+        }
+        if self.engine.is_idle() || params::stall_timeout().is_none() {
+            return None;
+        }
+        let stuck = io.seen == self.moved(io);
+        self.check_later(io);
+        stuck.then_some("it leaves a PDU unfinished, or takes no answers")
     }
 
     /// Receives and sends until there is nothing to do, or the budget is used up.
@@ -207,12 +257,23 @@ impl Connection for Queue {
     }
 
     fn io_work(&self) {
+        let io = &mut *self.io.lock();
         let mut steps = 0;
         // After an error the connection is being ended.
-        if let Ok(pending) = self.turn(&mut self.batch.lock(), &mut steps) {
+        if let Ok(pending) = self.turn(&mut io.batch, &mut steps) {
             if self.engine.keep_polling(steps) || pending {
                 self.engine.kick();
             }
+            self.check_later(io);
+        }
+    }
+
+    fn check(&self) {
+        if let Some(why) = self.overdue() {
+            if log::allowed() {
+                pr_warn!("queue {}: {} dropped: {why}\n", self.engine.id(), self.peer);
+            }
+            self.end();
         }
     }
 

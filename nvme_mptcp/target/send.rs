@@ -35,6 +35,8 @@ const ANSWERS: usize = 64;
 /// The memory of one batch, so that no send allocates.
 #[pin_data]
 pub(crate) struct Batch {
+    /// Bytes sent so far.
+    sent: u64,
     vector: Vector,
     ledger: Ledger<Answer, ANSWERS>,
 }
@@ -55,11 +57,17 @@ impl Batch {
     pub(crate) fn new() -> Result<KBox<Self>> {
         KBox::init(
             init!(Self {
+                sent: 0,
                 vector <- Vector::init(),
                 ledger: Ledger::new(),
             }),
             GFP_KERNEL,
         )
+    }
+
+    /// The number of bytes sent so far.
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent
     }
 
     /// Sends one batch. For the io work only. Sleeps for the socket lock only.
@@ -73,7 +81,11 @@ impl Batch {
         socket: &Socket,
         gate: &Gate,
     ) -> Result<Sent> {
-        let Self { vector, ledger } = self;
+        let Self {
+            sent: total,
+            vector,
+            ledger,
+        } = self;
 
         if !engine.has_answers() {
             return Ok(Sent::Nothing);
@@ -95,7 +107,9 @@ impl Batch {
             Fate::Partial(bytes) => answer.put_back(bytes),
             Fate::Unsent => answer.put_back(0),
         });
-        if sent? == bytes {
+        let sent = sent?;
+        *total = total.saturating_add(sent as u64);
+        if sent == bytes {
             Ok(Sent::All(answers))
         } else {
             gate.full(socket);

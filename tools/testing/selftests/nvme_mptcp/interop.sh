@@ -55,10 +55,13 @@ test_both_hosts_at_once() {
 	target
 	connect tcp
 	tcp=$DISK
-	on_host nvme connect -t mptcp -n $NQN -a 10.0.0.2 -s $PORT -D \
-		--hostnqn "$NQN:other" --hostid "$(</proc/sys/kernel/random/uuid)" -o json >$SCRATCH/c
-	CTRL=$(jq -r .device $SCRATCH/c)
+	[[ $(tcp_connections target 0) == "$(queues)" ]]
+	# Of another subsystem, or it would be a second path to the first disk.
+	subsystem $NQN-other "$(backing other data)"
+	serve 1 $NQN-other
+	CTRL=$(on_host nvme connect -t mptcp -n $NQN-other -a 10.0.0.2 -s $PORT -o json | jq -r .device)
 	wait_for_disk
+	[[ $DISK != "$tcp" ]]
 	wait_for 20 has_subflows 4
 	fio_start --rw=randwrite --verify=crc32c --bs=64k --iodepth=8 --size=8m
 	DISK=$tcp verify --bs=64k --size=8m --offset=64m

@@ -90,6 +90,34 @@ target() {
 	serve 1
 }
 
+# target_param NAME VALUE: a parameter of nvmet_mptcp.
+target_param() { echo "$2" >"/sys/module/nvmet_mptcp/parameters/$1"; }
+
+# target_residue: what the target has because of hosts: sockets, those that listen included, and references
+# on the module. Remember it, and target_gets_rid "$BEFORE" waits until that is all that there is,
+# and no controller is left: the next one has the number 1 again.
+target_residue() {
+	# shellcheck disable=SC2016 # awk's
+	on_target awk '$1 ~ /^(MP)?TCP(v6)?$/ { printf "%s %s, ", $1, $3 }' /proc/net/protocols
+	echo "module $(</sys/module/nvmet_mptcp/refcnt)"
+}
+target_gets_rid() {
+	wait_for 60 _target_is_as "$1"
+	[[ $(peer protocol controller_number) == 1 ]]
+	wait_for 60 _target_is_as "$1"
+}
+_target_is_as() {
+	echo "before: $1; now: $(target_residue)"
+	[[ $(target_residue) == "$1" ]]
+}
+
+# peer SCRIPT ARGUMENT...: a host in user space (peer/), that talks to port 1.
+peer() {
+	local script=$1
+	shift
+	on_host "$_LIB/../peer/$script.py" "$(target_ip 0)" $PORT $NQN "$@"
+}
+
 # Takes all targets away, whoever made them.
 target_clean() {
 	local dir status=0

@@ -1,0 +1,257 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""Hosts that misbehave.
+
+hostile.py ADDRESS PORT NQN crowd COUNT    many that connect, and stop somewhere before they are connected
+hostile.py ADDRESS PORT NQN unread         one that never reads the answers to its commands
+hostile.py ADDRESS PORT NQN unfinished     one that leaves a PDU unfinished
+hostile.py ADDRESS PORT NQN provoke        one for each way to break the protocol
+hostile.py ADDRESS PORT NQN leave HOW      some that leave in the middle of their work: close, reset, fatal, silent
+hostile.py ADDRESS PORT NQN storm COUNT    COUNT that come, work and leave, one after another, until nobody listens
+
+Those that the target has to drop (crowd, unread, unfinished, leave fatal, leave silent) print "ready" when all is as bad
+as it gets, and end when the target has dropped all of them.
+"""
+
+import itertools
+import resource
+import select
+import socket
+import struct
+import sys
+
+import pdu
+from host import ASYNC_EVENT, BLOCK, READ, WRITE, Closed, Connection, Host, read_write
+from pdu import Type
+
+# Fatal error statuses of a C2HTermReq.
+BAD_HEADER, SEQUENCE, BAD_DIGEST, OUT_OF_RANGE, UNSUPPORTED = 1, 2, 3, 4, 6
+
+
+def wait_for_end(connections):
+    """Until the target has dropped all connections, of which nobody reads."""
+    poll = select.poll()
+    left = {connection.socket.fileno(): connection for connection in connections}
+    for number in left:
+        poll.register(number, select.POLLRDHUP)
+    print("ready", flush=True)
+    while left:
+        for number, _ in poll.poll():
+            poll.unregister(number)
+            left.pop(number).close()
+
+
+def crowd(address, port, _nqn, count):
+    """A quarter each says nothing, half a header, half an ICReq, and half a command."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (int(count) + 100, int(count) + 100))
+    icreq = pdu.icreq()
+    command = pdu.build(Type.COMMAND, pdu.sqe(READ, 1))
+    begins = (b"", icreq[:5], icreq[:60], icreq + command[:40])
+    connections = []
+    for number in range(int(count)):
+        connections.append(Connection(address, port))
+        connections[-1].send(begins[number % len(begins)])
+    wait_for_end(connections)
+
+
+def unread(address, port, nqn):
+    host = Host(address, port, nqn)
+    queue = host.queue(1, receive_buffer=4096)
+    for block in range(30):
+        queue.command(READ, nsid=1, length=1 << 20, cdw10=read_write(block, (1 << 20) // BLOCK))
+    wait_for_end([queue])
+
+
+def unfinished(address, port, nqn):
+    host = Host(address, port, nqn)
+    queue = host.queue(1)
+    queue.send(pdu.build(Type.COMMAND, pdu.sqe(READ, 1))[:40])
+    wait_for_end([queue])
+
+
+def busy_host(address, port, nqn, **options):
+    """A host with commands in every state. Returns all its connections."""
+    host = Host(address, port, nqn, **options)
+    host.admin.command(ASYNC_EVENT)
+    reader, writer, waiting = (host.queue(number) for number in (1, 2, 3))
+    for block in range(8):
+        reader.command(READ, nsid=1, length=65536, cdw10=read_write(block, 128))
+        # The target gets some of the data that it has asked for, or none.
+        writer.command(WRITE, nsid=1, length=65536, cdw10=read_write(block, 128))
+        waiting.command(WRITE, nsid=1, length=65536, cdw10=read_write(block, 128))
+    answer = writer.receive()
+    writer.h2c_data(answer.transfer[0], answer.transfer[1], 0, bytes(8192), last=False)
+    writer.send(pdu.h2c_data(answer.transfer[0], answer.transfer[1], 8192, bytes(8192))[:1000])
+    return [host.admin, reader, writer, waiting]
+
+
+def drop(connections, how):
+    for connection in connections:
+        if how == "reset":
+            connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+
+
+def leave(address, port, nqn, how):
+    kato = 2000 if how == "silent" else 0
+    connections = [c for _ in range(4) for c in busy_host(address, port, nqn, kato=kato)]
+    if how == "fatal":
+        for admin in connections[::4]:
+            admin.send(bytes([0x42] * 64))
+    if how in ("fatal", "silent"):
+        wait_for_end(connections)
+    else:
+        drop(connections, how)
+
+
+def storm(address, port, nqn, count):
+    for number, how, mptcp in zip(range(int(count)), itertools.cycle(("close", "reset")), itertools.cycle((1, 1, 0))):
+        connections = []
+        try:
+            connections = busy_host(address, port, nqn, mptcp=mptcp)
+        except (OSError, Closed, AssertionError, struct.error) as error:
+            print(number, repr(error))
+            if isinstance(error, ConnectionRefusedError):
+                return
+        drop(connections, how)
+
+
+# Each breaks the protocol on a connection, and has the fatal error status that the target must tell.
+
+
+def unknown_type(queue, _):
+    queue.initialize()
+    queue.send(pdu.build(0x42, bytes(64)))
+    return BAD_HEADER
+
+
+def answer_of_a_target(queue, _):
+    queue.initialize()
+    queue.send(pdu.build(Type.RESPONSE, bytes(16)))
+    return BAD_HEADER
+
+
+def wrong_header_length(queue, _):
+    queue.initialize()
+    queue.send(pdu.build(Type.COMMAND, bytes(64), hlen=71))
+    return BAD_HEADER
+
+
+def wrong_length_of_icreq(queue, _):
+    queue.send(pdu.icreq(plen=1 << 30))
+    return BAD_HEADER
+
+
+def version(queue, _):
+    queue.send(pdu.icreq(pfv=7))
+    return UNSUPPORTED
+
+
+def alignment(queue, _):
+    queue.send(pdu.icreq(hpda=3))
+    return UNSUPPORTED
+
+
+def command_before_icreq(queue, _):
+    queue.capsule(pdu.sqe(READ, 1))
+    return SEQUENCE
+
+
+def icreq_twice(queue, _):
+    queue.initialize()
+    queue.send(pdu.icreq())
+    return SEQUENCE
+
+
+def header_digest(queue, _):
+    queue.initialize(digests=1)
+    command = bytearray(pdu.build(Type.COMMAND, pdu.sqe(READ, 1), hdgst=True))
+    command[-1] ^= 1
+    queue.send(command)
+    return BAD_DIGEST
+
+
+def unsolicited_data(_, host):
+    queue = host.queue(1)
+    queue.h2c_data(1, 3, 0, bytes(512))
+    return OUT_OF_RANGE, queue
+
+
+def _r2t(host):
+    """A queue, and an R2T for 8 KiB on it."""
+    queue = host.queue(1)
+    queue.command(WRITE, nsid=1, length=8192, cdw10=read_write(0, 16))
+    answer = queue.receive()
+    assert answer.type == Type.R2T, answer
+    return queue, answer.transfer[1]
+
+
+def data_at_a_wrong_offset(_, host):
+    queue, tag = _r2t(host)
+    queue.h2c_data(queue.cid, tag, 4096, bytes(4096))
+    return OUT_OF_RANGE, queue
+
+
+def more_data_than_asked_for(_, host):
+    queue, tag = _r2t(host)
+    queue.h2c_data(queue.cid, tag, 0, bytes(16384))
+    return OUT_OF_RANGE, queue
+
+
+def data_with_an_unknown_tag(_, host):
+    queue, _tag = _r2t(host)
+    queue.h2c_data(1, 0xFFFE, 0, bytes(8192))
+    return OUT_OF_RANGE, queue
+
+
+def data_of_a_wrong_length(_, host):
+    queue, tag = _r2t(host)
+    queue.h2c_data(queue.cid, tag, 0, bytes(4096), length=8192)
+    return OUT_OF_RANGE, queue
+
+
+PROVOCATIONS = (
+    unknown_type,
+    answer_of_a_target,
+    wrong_header_length,
+    wrong_length_of_icreq,
+    version,
+    alignment,
+    command_before_icreq,
+    icreq_twice,
+    header_digest,
+    unsolicited_data,
+    data_at_a_wrong_offset,
+    more_data_than_asked_for,
+    data_with_an_unknown_tag,
+    data_of_a_wrong_length,
+)
+
+
+def provoke(address, port, nqn):
+    failed = 0
+    for provocation in PROVOCATIONS:
+        queue = Connection(address, port)
+        host = Host(address, port, nqn)
+        expected = provocation(queue, host)
+        if isinstance(expected, tuple):
+            expected, queue = expected
+        try:
+            told = queue.receive()
+            status = told.fault[0] if told.type == Type.C2H_TERM else told
+        except (Closed, struct.error, AssertionError) as error:
+            status = repr(error)
+        good = status == expected and queue.ended(30)
+        failed += not good
+        print("ok" if good else "FAILED", provocation.__name__, "expected", expected, "got", status, flush=True)
+        queue.close()
+        host.admin.close()
+    sys.exit(failed > 0)
+
+
+def main(address, port, nqn, kind, *rest):
+    globals()[kind](address, int(port), nqn, *rest)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

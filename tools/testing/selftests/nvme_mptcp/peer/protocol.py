@@ -1,0 +1,224 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""What a target must do on the wire, seen by a host that looks at every PDU.
+
+protocol.py ADDRESS PORT NQN CHECK...
+"""
+
+import os
+import struct
+import sys
+
+import pdu
+from host import BLOCK, FABRICS, CONNECT, IDENTIFY, KEEP_ALIVE, READ, WRITE, Host, read_write
+from pdu import Type
+
+KIB = 1024
+INVALID_NAMESPACE, RESERVATION_CONFLICT = 0x00B, 0x083
+
+
+def write_by_r2t(queue, block, data, piece):
+    """Writes with data that the target asks for, in H2CData PDUs of `piece` bytes."""
+    fields = {"nsid": 1, "length": len(data), "cdw10": read_write(block, len(data) // BLOCK)}
+    cid = queue.command(WRITE, **fields)
+    sent = 0
+    while sent < len(data):
+        answer = queue.receive()
+        assert answer.type == Type.R2T, answer
+        r2t_cid, tag, offset, length = answer.transfer
+        assert (r2t_cid, offset) == (cid, sent), answer.transfer
+        assert length <= len(data) - sent, f"asks for {length} bytes, beyond the data"
+        end = offset + length
+        while sent < end:
+            part = data[sent : min(sent + piece, end)]
+            queue.h2c_data(cid, tag, sent, part, last=sent + len(part) == end)
+            sent += len(part)
+    queue.finish()
+
+
+def read(queue, block, length):
+    queue.command(READ, nsid=1, length=length, cdw10=read_write(block, length // BLOCK))
+    return queue.finish()[1]
+
+
+def data_in_capsule(host):
+    """Data in the capsule need no R2T."""
+    queue = host.queue(1)
+    data = os.urandom(8 * KIB)
+    queue.command(WRITE, data, nsid=1, cdw10=read_write(0, len(data) // BLOCK))
+    queue.finish()
+    assert read(queue, 0, len(data)) == data
+
+
+def data_by_r2t(host):
+    """Data of one R2T may come in one PDU, or in several."""
+    queue = host.queue(1)
+    for piece in (64 * KIB, 8 * KIB, 1536):
+        data = os.urandom(64 * KIB)
+        write_by_r2t(queue, 100, data, piece)
+        assert read(queue, 100, len(data)) == data
+
+
+def small_data_by_r2t(host):
+    """A host may want to be asked for data that would fit in the capsule; also if the command then fails."""
+    queue = host.queue(1)
+    data = os.urandom(8 * KIB)
+    write_by_r2t(queue, 200, data, 4 * KIB)
+    assert read(queue, 200, len(data)) == data
+    queue.command(WRITE, nsid=77, length=512, cdw10=read_write(0, 1))
+    queue.finish(INVALID_NAMESPACE)
+    write_by_r2t(queue, 200, data[:512], 512)
+    # A command that fails with its data in the capsule.
+    queue.command(WRITE, data, nsid=77, cdw10=read_write(0, 16))
+    queue.finish(INVALID_NAMESPACE)
+    assert read(queue, 200, len(data)) == data
+
+
+def digests(host):
+    """Digests of the headers, of the data, and of both, each way."""
+    for digests in (1, 2, 3):
+        queue = host.queue(digests, digests=digests)
+        data = os.urandom(32 * KIB)
+        write_by_r2t(queue, 300, data, 16 * KIB)
+        assert read(queue, 300, len(data)) == data
+        queue.command(WRITE, data[:4096], nsid=1, cdw10=read_write(300, 8))
+        queue.finish()
+
+
+def initialization(host):
+    """What ICResp says."""
+    queue = host.queue(1)
+    queue.close()
+    for wanted in range(4):
+        connection = type(queue)(host.address, host.port)
+        answer = connection.initialize(wanted)
+        pfv, cpda, agreed, most = struct.unpack_from("<HBBI", answer.header, 8)
+        assert answer.type == Type.ICRESP and answer.plen == 128, answer
+        assert (pfv, cpda, agreed) == (0, 0, wanted) and most >= 4096, (pfv, cpda, agreed, most)
+        connection.close()
+
+
+def success_flag(host):
+    """Without flow control of the submission queue C2HData says success by itself, otherwise a response does."""
+    for number, sqflow in ((1, False), (2, True)):
+        queue = host.queue(number, sqflow=sqflow)
+        queue.command(READ, nsid=1, length=4096, cdw10=read_write(0, 8))
+        answer = queue.receive()
+        assert answer.type == Type.C2H_DATA and answer.flags & pdu.LAST, answer
+        assert bool(answer.flags & pdu.SUCCESS) == (not sqflow), answer
+        # What comes next is about the next command, or the response.
+        if sqflow:
+            answer = queue.receive()
+            assert answer.type == Type.RESPONSE, answer
+            assert answer.completion[1] == 2, f"submission queue head {answer.completion[1]}"
+        queue.command(READ, nsid=1, length=512, cdw10=read_write(0, 1))
+        assert queue.receive().transfer[0] == queue.cid
+
+
+def no_data(host):
+    """Commands without data, and a transfer of zero length."""
+    host.admin.command(KEEP_ALIVE)
+    host.admin.finish()
+    queue = host.queue(1)
+    queue.command(0x00, nsid=1)  # flush
+    queue.finish()
+    # A read of a block into no memory at all: an error, and nothing else.
+    queue.command(READ, nsid=1, length=0, cdw10=read_write(0, 1))
+    answer = queue.receive()
+    assert answer.type == Type.RESPONSE and answer.completion[3] & 0x7FF, answer.completion
+
+
+def connect_first(host):
+    """Before it is connected a queue executes nothing else, and it is connected once."""
+    connection = type(host.admin)(host.address, host.port)
+    connection.initialize()
+    connection.command(IDENTIFY, length=4096, cdw10=struct.pack("<I", 1))
+    answer = connection.receive()
+    assert answer.type == Type.RESPONSE and answer.completion[3] & 0x7FF, answer
+    connection.close()
+    host.queue(1)
+    # The number is taken.
+    try:
+        host.queue(1)
+    except AssertionError:
+        pass
+    else:
+        raise AssertionError("queue 1 connected twice")
+
+
+def strangers_data(host):
+    """Nobody gets megabytes of memory before being connected."""
+    connection = type(host.admin)(host.address, host.port)
+    connection.initialize()
+    connection.command(FABRICS, fctype=CONNECT, length=4 << 20)
+    answer = connection.receive()
+    assert answer.type == Type.RESPONSE, answer
+    assert answer.completion[3] & 0x7FF == 0x0F, f"status {answer.completion[3]:#x}"
+    connection.close()
+
+
+def largest(host):
+    """As much as a command may transfer, both ways, and what is more is refused."""
+    queue = host.queue(1)
+    data = os.urandom(64 * KIB) * 64
+    write_by_r2t(queue, 0, data, 1 << 20)
+    assert read(queue, 0, len(data)) == data
+    length = len(data) + BLOCK
+    queue.command(READ, nsid=1, length=length, cdw10=read_write(0, length // BLOCK))
+    answer = queue.receive()
+    assert answer.type == Type.RESPONSE and answer.completion[3] & 0x7FF, answer
+
+
+def many_queues(host):
+    """As many queues as the target offers, all of them at work."""
+    queues = [host.queue(number) for number in range(1, 65)]
+    for block, queue in enumerate(queues):
+        queue.command(READ, nsid=1, length=4096, cdw10=read_write(8 * block, 8))
+    for queue in queues:
+        assert len(queue.finish()[1]) == 4096
+
+
+def glued_and_split(host):
+    """PDUs are found wherever segments begin and end."""
+    queue = host.queue(1)
+    fields = {"nsid": 1, "length": 512}
+    both = b"".join(
+        pdu.build(Type.COMMAND, pdu.sqe(READ, cid, cdw10=read_write(cid, 1), **fields)) for cid in (1, 2)
+    )
+    for cut in (0, 1, 7, 8, 9, 71, 72, 73, 80, 143):
+        queue.send(both[:cut])
+        queue.send(both[cut:])
+        answers = [queue.receive() for _ in range(4)]
+        assert sorted(a.completion[2] for a in answers if a.type == Type.RESPONSE) == [1, 2]
+
+
+def _write(host, expected):
+    queue = host.queue(1)
+    queue.command(WRITE, bytes(BLOCK), nsid=1, cdw10=read_write(0, 1))
+    queue.finish(expected)
+
+
+def may_write(host):
+    """No other host has reserved the namespace."""
+    _write(host, 0)
+
+
+def may_not_write(host):
+    """Another host has reserved it."""
+    _write(host, RESERVATION_CONFLICT)
+
+
+def controller_number(host):
+    """The lowest number that no other controller has."""
+    print(host.controller)
+
+
+def main(address, port, nqn, *names):
+    for name in names:
+        host = Host(address, int(port), nqn)
+        globals()[name](host)
+        host.admin.close()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

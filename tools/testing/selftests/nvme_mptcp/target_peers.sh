@@ -1,0 +1,111 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Hosts that misbehave, or speak only TCP: they cost little, for a bounded time, and the others do
+# not notice. peer/hostile.py tells what they do.
+# shellcheck source=lib.sh
+. "${BASH_SOURCE[0]%/*}/lib.sh"
+
+setup() {
+	links 1
+	target
+	BEFORE=$(target_residue)
+}
+
+# misbehave WHAT...: begins to. all_are_dropped SECONDS: until the target has dropped all of them.
+misbehave() {
+	peer hostile "$@" >$SCRATCH/peer &
+	PEER=$!
+	wait_for 90 grep ready $SCRATCH/peer
+}
+all_are_dropped() {
+	wait_for "$1" _peer_has_ended
+	wait $PEER
+}
+_peer_has_ended() { ! kill -0 $PEER; }
+
+# That many say nothing, or leave off in the middle. A good host is served at once, and they are dropped.
+test_500_connect_and_stop() {
+	local before memory
+	before=$(target_residue)
+	target_param connect_timeout 20
+	memory=$(awk '/^MemAvailable/ { print $2 }' /proc/meminfo)
+	misbehave crowd 500
+	memory=$((memory - $(awk '/^MemAvailable/ { print $2 }' /proc/meminfo)))
+	note "500 peers cost $((memory / 1024)) MiB, at both ends"
+	connect mptcp
+	verify --bs=64k --size=4m
+	# They were there meanwhile.
+	kill -0 $PEER
+	[[ $(on_target awk '$1 == "MPTCP" { print $3 }' /proc/net/protocols) -gt 250 ]]
+	((memory < 500 * 200)) || fail "they cost $memory KiB"
+	all_are_dropped 60
+	says 'dropped: it has not connected to a controller in time'
+	[[ $(state) == live ]]
+	disconnect
+	target_gets_rid "$before"
+}
+
+test_a_host_that_never_reads() {
+	target_param stall_timeout 2
+	connect mptcp
+	misbehave unread
+	all_are_dropped 30
+	says 'dropped: it leaves a PDU unfinished, or takes no answers'
+	verify --bs=64k --size=2m
+	[[ $(state) == live ]]
+	disconnect
+	target_gets_rid "$BEFORE"
+}
+
+test_a_host_that_leaves_a_pdu_unfinished() {
+	target_param stall_timeout 2
+	misbehave unfinished
+	all_are_dropped 30
+	says 'dropped: it leaves a PDU unfinished, or takes no answers'
+	target_gets_rid "$BEFORE"
+}
+
+# A host that has nothing to do, or is slow, is not one that misbehaves.
+test_idle_and_slow_hosts_stay() {
+	target_param connect_timeout 1
+	target_param stall_timeout 1
+	connect mptcp
+	limit_rate 2
+	fio_run --rw=randrw --bs=512k --iodepth=2 --size=2m --io_size=2m
+	pause 3
+	[[ $(state) == live ]]
+	! says dropped || fail "was dropped"
+	! says "starting error recovery" || fail "was dropped"
+}
+
+# Each way to break the protocol is answered with a C2HTermReq that names it, and ends that controller.
+test_broken_pdus() {
+	connect mptcp
+	fio_start --rw=randrw --verify=crc32c --bs=16k --iodepth=4 --size=8m --time_based --runtime=8
+	peer hostile provoke
+	fio_finish
+	[[ $(state) == live ]]
+	! says "starting error recovery" || fail "a good host has noticed"
+	disconnect
+	target_gets_rid "$BEFORE"
+}
+
+test_require_mptcp() {
+	connect tcp
+	target_param require_mptcp 1
+	# Who is here stays; nobody new comes.
+	verify --bs=64k --size=1m
+	disconnect
+	! on_host nvme connect -t tcp -n $NQN -a 10.0.0.2 -s $PORT || fail "connected by plain TCP"
+	says 'nvmet_mptcp: port 1: 10.0.0.1:[0-9]* refused: it does not speak MPTCP'
+	connect mptcp
+	verify --bs=64k --size=1m
+	disconnect
+	target_param require_mptcp 0
+	connect tcp
+	disconnect
+	target_gets_rid "$BEFORE"
+}
+
+run_tests "$@"
