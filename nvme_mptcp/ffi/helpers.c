@@ -93,9 +93,12 @@ void ffi_sock_storage_connected(struct socket *sock)
 }
 
 /*
- * lockdep would otherwise mix up sockets of user space, whose lock is taken
- * under mmap_lock and file system locks, with ours, whose lock is taken while
- * writing back for those same file systems.
+ * For lockdep only. The lock of a subflow is taken under that of its connection,
+ * and both would be of the same class, that of the kernel's sockets. So a new
+ * connection gets a class of its own, which also is not that of sockets of user
+ * space, whose lock is taken under mmap_lock and file system locks, while ours is
+ * taken when writing back for those same file systems. What a listener accepts
+ * is a clone, with the class that sk_kern_sock tells: user space's.
  */
 void ffi_sock_reclassify(struct socket *sock)
 {
@@ -106,8 +109,10 @@ void ffi_sock_reclassify(struct socket *sock)
 
 	if (WARN_ON_ONCE(!sock_allow_reclassification(sk)))
 		return;
-	sock_lock_init_class_and_name(sk, "slock-nvme-mptcp", &slock_key[i],
-				      "sk_lock-nvme-mptcp", &sk_key[i]);
+	sock_lock_init_class_and_name(sk, "slock-" KBUILD_MODNAME,
+				      &slock_key[i], "sk_lock-" KBUILD_MODNAME,
+				      &sk_key[i]);
+	sk->sk_kern_sock = 0;
 #endif
 }
 

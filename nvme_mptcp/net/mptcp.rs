@@ -50,7 +50,7 @@ impl Socket {
     /// Creates an MPTCP socket for addresses of the family of `address` in `net`.
     ///
     /// That of a host is set up for storage traffic: it may use memory reserves and never waits for
-    /// reclaim; lockdep knows that its lock is not that of a socket of user space. May sleep.
+    /// reclaim. May sleep.
     pub(crate) fn new(net: &NetNamespace, address: &Address) -> Result<Self> {
         let mut raw = core::ptr::null_mut();
         // SAFETY: The namespace is alive, and `raw` is a valid place for the result.
@@ -67,11 +67,12 @@ impl Socket {
         // SAFETY: The socket is new, so nothing else uses it; a socket of sock_create_kern() has no
         // reference on its namespace, and gets one here, because TCP state may outlive the socket.
         unsafe { bindings::sk_net_refcnt_upgrade((*sock.as_ptr()).sk.cast()) };
+        // SAFETY: The socket is live, and its lock is not used yet.
+        unsafe { bindings::ffi_sock_reclassify(sock.as_ptr()) };
         #[cfg(host)]
         // SAFETY: The socket is live.
         unsafe {
-            bindings::ffi_sock_reclassify(sock.as_ptr());
-            bindings::ffi_sock_storage_prepare(sock.as_ptr());
+            bindings::ffi_sock_storage_prepare(sock.as_ptr())
         };
         // INVARIANT: Created above.
         Ok(Self { sock })

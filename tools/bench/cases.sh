@@ -3,6 +3,7 @@
 #
 # The cases. Each makes its network, has its peers take turns, and takes everything away.
 
+# shellcheck disable=SC2034 # bench.sh takes it
 CASES=(cpu equal unequal lossy pull scale)
 
 # with_peers FUNCTION PEER...: the peers one after the other; every round begins with another.
