@@ -24,6 +24,9 @@ demo: all ## one VM, four NICs: nvme-tcp on one NIC against nvme-mptcp on all
 test: all ## all kselftests, in VMs
 	$(Q)scripts/test
 
+bench: all ## nvme-mptcp beside its peers, in one VM; QUICK=1 for less
+	$(Q)scripts/bench
+
 check: ## formats, lints, unit tests; no VM
 	$(Q)scripts/check
 
@@ -43,4 +46,4 @@ endif
 help: ## this list
 	$(Q)sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
-.PHONY: all demo test check install rust-analyzer clean help
+.PHONY: all demo test bench check install rust-analyzer clean help
