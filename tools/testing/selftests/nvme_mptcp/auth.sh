@@ -6,7 +6,8 @@
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
 setup() {
-	local host=$NVMET/hosts/$(</etc/nvme/hostnqn)
+	local host
+	host=$NVMET/hosts/$(</etc/nvme/hostnqn)
 	links 1
 	target
 	HOST_KEY=$(nvme gen-dhchap-key --hmac=1 --nqn="$(</etc/nvme/hostnqn)")
@@ -31,7 +32,8 @@ test_one_way() {
 
 # The host wants to know that the target is the right one.
 test_two_way() {
-	local host=$NVMET/hosts/$(</etc/nvme/hostnqn)
+	local host
+	host=$NVMET/hosts/$(</etc/nvme/hostnqn)
 	echo "$CTRL_KEY" >"$host/dhchap_ctrl_key"
 	echo ffdhe2048 >"$host/dhchap_dhgroup"
 	connect_fails 'write error' mptcp "dhchap_secret=$HOST_KEY" "dhchap_ctrl_secret=$HOST_KEY"

@@ -1,0 +1,127 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Paths come and go while I/O runs: no error, no recovery, and the bandwidth follows.
+# vm: --nics 4
+# shellcheck source=lib.sh
+. "${BASH_SOURCE[0]%/*}/lib.sh"
+
+TEST_TIMEOUT=180
+
+setup() {
+	links --virtio
+	# However the test ends.
+	set-link 0 1 2 3 on
+	target
+}
+
+load() {
+	fio_start --rw=randrw --verify=crc32c --verify_fatal=1 --bs=32k --iodepth=16 --size=32m --time_based --runtime="$1"
+}
+
+_moves() {
+	local nic=$1 before
+	before=$(bytes_sent host "$nic")
+	pause 1
+	echo "NIC $nic sent $(($(bytes_sent host "$nic") - before))"
+	(($(bytes_sent host "$nic") - before > 50000))
+}
+
+# undisturbed: the controller has not noticed.
+undisturbed() {
+	[[ $(state) == live && $(recoveries) == 0 ]]
+	[[ $(dmesg_count "$CTRL: .*(timed out|[Rr]econnect|error)") == 0 ]]
+}
+
+test_endpoints_come_and_go() {
+	local i one four
+	limit_rate 25
+	ip -n $TARGET_NS mptcp endpoint flush
+	connect mptcp
+	wait_for 10 has_subflows 1
+	one=$(_quick)
+	load 25
+	for i in 1 2 3; do
+		ip -n $TARGET_NS mptcp endpoint add "$(target_ip $i)" dev tgt$i signal
+	done
+	wait_for 20 has_subflows 4
+	for i in 1 2 3; do
+		wait_for 10 _moves $i
+	done
+	kill -INT $FIO
+	wait $FIO || true
+	four=$(_quick)
+	note "one path $(mib_s "$one"), four $(mib_s "$four") MiB/s: factor $(ratio "$four" "$one")"
+	at_least "$(ratio "$four" "$one")" 2
+	load 6
+	for i in $(ip -n $TARGET_NS -j mptcp endpoint show | jq '.[].id'); do
+		ip -n $TARGET_NS mptcp endpoint delete id "$i"
+	done
+	wait_for 20 has_subflows 1
+	fio_finish
+	undisturbed
+}
+_quick() {
+	fio_run --rw=randwrite --bs=128k --iodepth=16 --norandommap --time_based --ramp_time=2 --runtime=4
+	jq '.jobs[0].write.bw' $SCRATCH/fio.json
+}
+
+# The NIC of the first subflow, then another, and both come back.
+test_pulled_and_put_back() {
+	local nic
+	limit_rate 50
+	connect mptcp
+	wait_for 20 has_subflows 4
+	load 24
+	for nic in 0 2; do
+		wait_for 10 _moves $nic
+		set-link $nic off
+		wait_for 10 _moves 1
+		wait_for 10 _moves 3
+		set-link $nic on
+		wait_for 30 _moves $nic
+	done
+	fio_finish
+	undisturbed
+	verify --bs=64k --size=4m
+}
+
+# For less than the time-outs: I/O waits, that is all.
+test_all_gone_for_a_moment() {
+	connect mptcp --keep-alive-tmo=60
+	wait_for 20 has_subflows 4
+	load 12
+	wait_for 10 _moves 0
+	set-link 0 1 2 3 off
+	pause 3
+	undisturbed
+	set-link 0 1 2 3 on
+	wait_for 30 _moves_any
+	fio_finish
+	undisturbed
+}
+_moves_any() {
+	local before
+	before=$(</sys/block/nmtest/stat)
+	pause 0.5
+	[[ $(</sys/block/nmtest/stat) != "$before" ]]
+}
+
+# For longer: it reconnects until they are back; then all is as before, with every path.
+test_all_gone_for_longer() {
+	connect mptcp --keep-alive-tmo=4 --reconnect-delay=1
+	wait_for 20 has_subflows 4
+	load 20
+	wait_for 10 _moves 0
+	set-link 0 1 2 3 off
+	wait_for 40 in_state connecting
+	wait_for 20 says "$CTRL: Failed reconnect attempt"
+	set-link 0 1 2 3 on
+	wait_for 40 in_state live
+	wait_for 20 has_subflows 4
+	fio_finish
+	[[ $(recoveries) == 1 ]]
+	verify --bs=64k --size=4m
+}
+
+run_tests "$@"
