@@ -144,7 +144,7 @@ static bool engine_req_init(struct nvmet_req *req, struct nvmet_sq *sq)
 				 NVME_SGL_FMT_OFFSET);
 
 	if (ask && nvme_is_write(req->cmd))
-		smp_store_release(&queue->rcv_state, NVMET_TCP_RECV_DATA);
+		WRITE_ONCE(queue->rcv_state, NVMET_TCP_RECV_DATA);
 	if (nvmet_req_init(req, sq, to_engine(queue)->fabrics)) {
 		if (le32_to_cpu(sgl->length) <= engine_max_data(sq))
 			return true;

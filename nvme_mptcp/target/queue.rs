@@ -12,9 +12,9 @@
 //!    on; the engine sees to it that this happens once.
 //! 3. A queue that has not connected to a controller in time, or whose host stops in the middle, is
 //!    ended by [`Queue::check`], so that strangers cannot keep what it costs.
-//! 4. [`Queue::release`], on nvmet's workqueue, consumes the queue's reference on itself: out of
-//!    the list, no callbacks, no io work, all commands done. The last reference closes the socket
-//!    and frees the rest.
+//! 4. [`Queue::release`], on nvmet's workqueue, consumes the queue's reference on itself: no
+//!    callbacks, no io work, all commands done, out of the list. The last reference closes the
+//!    socket and frees the rest.
 
 use crate::{
     net::{
@@ -279,9 +279,10 @@ impl Connection for Queue {
 
     fn release(this: Arc<Self>) {
         pr_debug!("queue {}: {} released\n", this.engine.id(), this.peer);
-        this.queues().remove(&this);
         drop(this.callbacks.lock().take());
         this.engine.stop();
+        // Not before: who counts the controllers that are ending counts those whose commands take long.
+        this.queues().remove(&this);
     }
 }
 
@@ -338,7 +339,7 @@ impl Queues {
         }
     }
 
-    /// Number of controllers whose admin queue is about to be released.
+    /// Number of controllers whose admin queue is being released, or about to be.
     pub(crate) fn controllers_ending(&self) -> usize {
         self.list
             .lock()

@@ -183,7 +183,7 @@ test_saved_configuration() {
 	cp /etc/nvmet/config.json $SCRATCH/saved.json
 
 	unit ExecStop
-	[[ -z $(ls $NVMET/ports $NVMET/subsystems $NVMET/hosts | grep -v :) ]]
+	[[ -z $(find $NVMET/{ports,subsystems,hosts} -mindepth 1 -maxdepth 1) ]]
 	rmmod nvmet_mptcp nvmet
 	unit ExecStartPre
 	unit ExecStart
