@@ -214,6 +214,9 @@ impl Queue {
     fn overdue(&self) -> Option<&'static str> {
         let io = &mut *self.io.lock();
 
+        if self.engine.is_released() {
+            return None;
+        }
         if self.controller().is_none() {
             return Some("it has not connected to a controller in time");
         }

@@ -51,11 +51,10 @@ test_many_queues() {
 # Their commands go to a controller that is passed through, and whose network is down.
 test_too_many_controllers_end() {
 	local passed=$NQN-passed
-	port 2 10.0.1.2
+	port 2 10.0.1.2 4421
 	serve 2
-	unserve 1
 	ip -n $TARGET_NS mptcp endpoint flush
-	connect mptcp -a 10.0.1.2 --keep-alive-tmo=0
+	connect mptcp -a 10.0.1.2 -s 4421 --keep-alive-tmo=0
 	pass_through $passed $CTRL
 	serve 1 $passed
 	PEER_NQN=$passed peer protocol controller_number
