@@ -79,7 +79,7 @@ pub(crate) struct Queue {
 /// What the io work of a connection has.
 struct Io {
     batch: KBox<Batch>,
-    /// Bytes received and sent when the host was last looked at.
+    /// What has moved when the host was last looked at.
     seen: u64,
 }
 
@@ -192,9 +192,14 @@ impl Queue {
         Ok(())
     }
 
-    /// Bytes received and sent so far.
+    /// Changes when a byte is received, sent, or acknowledged by the host.
     fn moved(&self, io: &Io) -> u64 {
-        self.engine.received().saturating_add(io.batch.sent())
+        let acked = self.socket.progress().map_or(0, |progress| progress.acked);
+        // The acknowledged bytes are a position, which wraps around.
+        self.engine
+            .received()
+            .wrapping_add(io.batch.sent())
+            .wrapping_add(acked)
     }
 
     /// Looks at the host again later, if it owes us something: the rest of a PDU, or room for our
