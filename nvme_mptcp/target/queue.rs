@@ -12,9 +12,9 @@
 //!    on; the engine sees to it that this happens once.
 //! 3. A queue that has not connected to a controller in time, or whose host stops in the middle, is
 //!    ended by [`Queue::check`], so that strangers cannot keep what it costs.
-//! 4. [`Queue::release`], on nvmet's workqueue, consumes the queue's reference on itself: out of
-//!    the list, no callbacks, no io work, all commands done. The last reference closes the socket
-//!    and frees the rest.
+//! 4. [`Queue::release`], on nvmet's workqueue, consumes the queue's reference on itself: no
+//!    callbacks, no io work, all commands done, out of the list. The last reference closes the
+//!    socket and frees the rest.
 
 use crate::{
     net::{
@@ -79,7 +79,7 @@ pub(crate) struct Queue {
 /// What the io work of a connection has.
 struct Io {
     batch: KBox<Batch>,
-    /// Bytes received and sent when the host was last looked at.
+    /// What has moved when the host was last looked at.
     seen: u64,
 }
 
@@ -192,9 +192,14 @@ impl Queue {
         Ok(())
     }
 
-    /// Bytes received and sent so far.
+    /// Changes when a byte is received, sent, or acknowledged by the host.
     fn moved(&self, io: &Io) -> u64 {
-        self.engine.received().saturating_add(io.batch.sent())
+        let acked = self.socket.progress().map_or(0, |progress| progress.acked);
+        // The acknowledged bytes are a position, which wraps around.
+        self.engine
+            .received()
+            .wrapping_add(io.batch.sent())
+            .wrapping_add(acked)
     }
 
     /// Looks at the host again later, if it owes us something: the rest of a PDU, or room for our
@@ -214,6 +219,9 @@ impl Queue {
     fn overdue(&self) -> Option<&'static str> {
         let io = &mut *self.io.lock();
 
+        if self.engine.is_released() {
+            return None;
+        }
         if self.controller().is_none() {
             return Some("it has not connected to a controller in time");
         }
@@ -279,9 +287,10 @@ impl Connection for Queue {
 
     fn release(this: Arc<Self>) {
         pr_debug!("queue {}: {} released\n", this.engine.id(), this.peer);
-        this.queues().remove(&this);
         drop(this.callbacks.lock().take());
         this.engine.stop();
+        // Not before: who counts the controllers that are ending counts those whose commands take long.
+        this.queues().remove(&this);
     }
 }
 
@@ -338,7 +347,7 @@ impl Queues {
         }
     }
 
-    /// Number of controllers whose admin queue is about to be released.
+    /// Number of controllers whose admin queue is being released, or about to be.
     pub(crate) fn controllers_ending(&self) -> usize {
         self.list
             .lock()

@@ -148,13 +148,17 @@ test_malformed_addresses() {
 
 test_unusable_addresses() {
 	port 1 10.9.9.9
-	refused 'cannot listen on 10.9.9.9:4420'
+	refused 'cannot listen on 10.9.9.9:4420: EADDRNOTAVAIL'
 	port 2
 	serve 2
 	port 1
 	! serve 1 || fail "two ports listen at one address"
-	says 'port 1: cannot listen on 0.0.0.0:4420'
+	says 'port 1: cannot listen on 0.0.0.0:4420: EADDRINUSE'
 	connect mptcp
+	disconnect
+	unserve 2
+	on_target sysctl -q net.mptcp.enabled=0
+	refused 'cannot listen on 0.0.0.0:4420: ENOPROTOOPT'
 }
 
 # As at boot: by what the unit of tools/nvmet says.
@@ -183,7 +187,7 @@ test_saved_configuration() {
 	cp /etc/nvmet/config.json $SCRATCH/saved.json
 
 	unit ExecStop
-	[[ -z $(ls $NVMET/ports $NVMET/subsystems $NVMET/hosts | grep -v :) ]]
+	[[ -z $(find $NVMET/{ports,subsystems,hosts} -mindepth 1 -maxdepth 1) ]]
 	rmmod nvmet_mptcp nvmet
 	unit ExecStartPre
 	unit ExecStart

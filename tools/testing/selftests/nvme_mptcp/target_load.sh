@@ -6,7 +6,7 @@
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
 setup() {
-	links 1
+	links 2
 	target
 }
 
@@ -47,6 +47,26 @@ test_many_queues() {
 	target_gets_rid "$before"
 }
 
+# While more than 128 controllers are being torn down, whose commands do not end, no new ones are taken.
+# Their commands go to a controller that is passed through, and whose network is down.
+test_too_many_controllers_end() {
+	local passed=$NQN-passed
+	port 2 10.0.1.2 4421
+	serve 2
+	ip -n $TARGET_NS mptcp endpoint flush
+	connect mptcp -a 10.0.1.2 -s 4421 --keep-alive-tmo=0
+	pass_through $passed $CTRL
+	serve 1 $passed
+	PEER_NQN=$passed peer protocol controller_number
+	ip -n $HOST_NS link set host1 down
+	PEER_NQN=$passed peer hostile stuck 135
+	PEER_NQN=$passed wait_for 20 peer protocol busy
+	ip -n $HOST_NS link set host1 up
+	PEER_NQN=$passed wait_for 60 peer protocol controller_number
+	unserve 1 $passed
+	echo 0 >$NVMET/subsystems/$passed/passthru/enable
+}
+
 # The work of a queue runs on the processor that its packets come in on.
 test_queue_works_where_packets_arrive() {
 	local cpu
@@ -64,13 +84,16 @@ test_queue_works_where_packets_arrive() {
 
 reads() { dd if=$DISK of=/dev/null bs=4k count="$1" iflag=direct status=none; }
 
-# count_queue_work COMMAND...: sets WORK to how often queues worked on CPU 0 and on CPU 1 meanwhile.
+# count_queue_work COMMAND...: sets WORK to how often queues worked on CPU 0 and on CPU 1 meanwhile. Quiet before
+# and after: an emulated processor may stumble over code that tracing patches while it runs.
 count_queue_work() {
 	local tracing=/sys/kernel/tracing
 	echo 16384 >$tracing/buffer_size_kb
 	echo >$tracing/trace
+	pause 0.3
 	echo 1 >$tracing/events/workqueue/workqueue_execute_start/enable
 	"$@"
+	pause 0.3
 	echo 0 >$tracing/events/workqueue/workqueue_execute_start/enable
 	read -ra WORK < <(awk '/engine_io_work \[nvmet_mptcp\]/ { match($0, /\[[0-9]+\]/)
 		count[substr($0, RSTART + 1, RLENGTH - 2) + 0]++ }

@@ -112,11 +112,7 @@ test_passthru() {
 	ln -s $NVMET/subsystems/$NQN $NVMET/ports/9/subsystems/
 	_fabrics_device
 	ctrl=$(nvme connect -t loop -n $NQN -o json | jq -r .device)
-	mkdir $NVMET/subsystems/$subsystem
-	echo 1 >$NVMET/subsystems/$subsystem/attr_allow_any_host
-	echo "/dev/$ctrl" >$NVMET/subsystems/$subsystem/passthru/device_path
-	echo 1 >$NVMET/subsystems/$subsystem/passthru/clear_ids
-	echo 1 >$NVMET/subsystems/$subsystem/passthru/enable
+	pass_through $subsystem "$ctrl"
 	serve 1 $subsystem
 	CTRL=$(on_host nvme connect -t mptcp -n $subsystem -a 10.0.0.2 -s $PORT -o json \
 		--hostnqn=$NQN-second --hostid="$(</proc/sys/kernel/random/uuid)" | jq -r .device)

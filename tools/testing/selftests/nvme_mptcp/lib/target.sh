@@ -111,11 +111,21 @@ _target_is_as() {
 	[[ $(target_residue) == "$1" ]]
 }
 
-# peer SCRIPT ARGUMENT...: a host in user space (peer/), that talks to port 1.
+# peer SCRIPT ARGUMENT...: a host in user space (peer/), that talks to port 1 and the subsystem $PEER_NQN.
 peer() {
 	local script=$1
 	shift
-	on_host "$_LIB/../peer/$script.py" "$(target_ip 0)" $PORT $NQN "$@"
+	on_host "$_LIB/../peer/$script.py" "$(target_ip 0)" $PORT "${PEER_NQN:-$NQN}" "$@"
+}
+
+# pass_through NQN CTRL: a subsystem that passes a controller of this machine through.
+pass_through() {
+	local dir=$NVMET/subsystems/$1
+	mkdir "$dir"
+	echo 1 >"$dir/attr_allow_any_host"
+	echo "/dev/$2" >"$dir/passthru/device_path"
+	echo 1 >"$dir/passthru/clear_ids"
+	echo 1 >"$dir/passthru/enable"
 }
 
 # Takes all targets away, whoever made them.

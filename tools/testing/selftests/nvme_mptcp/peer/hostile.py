@@ -8,6 +8,7 @@ hostile.py ADDRESS PORT NQN unfinished     one that leaves a PDU unfinished
 hostile.py ADDRESS PORT NQN provoke        one for each way to break the protocol
 hostile.py ADDRESS PORT NQN leave HOW      some that leave in the middle of their work: close, reset, fatal, silent
 hostile.py ADDRESS PORT NQN storm COUNT    COUNT that come, work and leave, one after another, until nobody listens
+hostile.py ADDRESS PORT NQN stuck COUNT    COUNT that leave while an admin command of theirs is executed
 
 Those that the target has to drop (crowd, unread, unfinished, leave fatal, leave silent) print "ready" when all is as bad
 as it gets, and end when the target has dropped all of them.
@@ -102,6 +103,14 @@ def leave(address, port, nqn, how):
         wait_for_end(connections)
     else:
         drop(connections, how)
+
+
+def stuck(address, port, nqn, count):
+    hosts = [Host(address, port, nqn) for _ in range(int(count))]
+    for host in hosts:
+        # Get Log Page, SMART: 512 bytes.
+        host.admin.command(0x02, nsid=0xFFFFFFFF, length=512, cdw10=struct.pack("<I", 127 << 16 | 2))
+    drop([host.admin for host in hosts], "close")
 
 
 def storm(address, port, nqn, count):

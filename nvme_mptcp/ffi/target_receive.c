@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The part of the target's engine that receives: reading ahead, digests, and
+ * the C2HTermReq for what is not in order. Included by target_engine.c.
+ */
+
+static int engine_recvmsg(struct target_engine *engine, struct kvec *vec,
+			  unsigned int nr, size_t len)
+{
+	struct msghdr msg = { .msg_flags = MSG_DONTWAIT };
+	int ret;
+
+	if (engine->drained)
+		return -EAGAIN;
+	iov_iter_kvec(&msg.msg_iter, ITER_DEST, vec, nr, len);
+	ret = sock_recvmsg(engine->tcp.sock, &msg, msg.msg_flags);
+	if (ret > 0) {
+		engine->received += ret;
+		engine->drained = ret < len;
+	}
+	return ret;
+}
+
+static u32 engine_take(struct target_engine *engine, u32 len)
+{
+	len = min(len, engine->ahead_len);
+	engine->ahead_at += len;
+	engine->ahead_len -= len;
+	return len;
+}
+
+/* All of it if it is there: tcp.c takes less for a sign that no more is. */
+static int engine_recv_ahead(struct nvmet_tcp_queue *queue, struct kvec *vec)
+{
+	struct target_engine *engine = to_engine(queue);
+	const void *ahead = engine->ahead + engine->ahead_at;
+	u32 have = engine_take(engine, vec->iov_len);
+	u32 want = vec->iov_len - have;
+	struct kvec both[2] = {
+		{ .iov_base = vec->iov_base + have, .iov_len = want },
+		{ .iov_base = engine->ahead, .iov_len = ENGINE_READ_AHEAD },
+	};
+	int ret;
+
+	memcpy(vec->iov_base, ahead, have);
+	if (!want)
+		return have;
+	ret = engine_recvmsg(engine, both, 2, want + ENGINE_READ_AHEAD);
+	if (ret <= 0)
+		return have ? have : ret;
+	engine->ahead_at = 0;
+	engine->ahead_len = ret > want ? ret - want : 0;
+	return have + ret - engine->ahead_len;
+}
+
+/*
+ * tcp.c expects a digest of all the data of a command, but if they come in
+ * several PDUs each has one of its own data.
+ */
+static void engine_expect_ddgst(struct nvmet_tcp_cmd *cmd)
+{
+	struct bio_vec *bv = cmd->iov;
+	u32 left = cmd->pdu_len;
+	u32 crc = ~0;
+
+	for (; left; bv++) {
+		u32 len = min(left, bv->bv_len);
+
+		crc = crc32c(crc, bvec_virt(bv), len);
+		left -= len;
+	}
+	cmd->exp_ddgst = cpu_to_le32(~crc);
+}
+
+/* Also receives data digests. */
+static int engine_recv_header(struct nvmet_tcp_queue *queue, struct kvec *vec)
+{
+	int ret = engine_recv_ahead(queue, vec);
+
+	if (queue->rcv_state == NVMET_TCP_RECV_DDGST && !queue->offset &&
+	    queue->cmd->pdu_len != queue->cmd->req.transfer_len)
+		engine_expect_ddgst(queue->cmd);
+	/* tcp.c replaces the digest of a header by the right one. */
+	if (ret >= NVME_TCP_DIGEST_LENGTH &&
+	    queue->rcv_state == NVMET_TCP_RECV_PDU)
+		memcpy(&to_engine(queue)->hdgst,
+		       vec->iov_base + ret - NVME_TCP_DIGEST_LENGTH,
+		       NVME_TCP_DIGEST_LENGTH);
+	return ret;
+}
+
+static int engine_recv_data(struct nvmet_tcp_queue *queue, struct msghdr *msg)
+{
+	struct target_engine *engine = to_engine(queue);
+	const void *ahead = engine->ahead + engine->ahead_at;
+	size_t left = msg_data_left(msg);
+	u32 have = engine_take(engine, min(left, ENGINE_READ_AHEAD));
+	int ret;
+
+	if (have)
+		return copy_to_iter(ahead, have, &msg->msg_iter);
+	if (engine->drained)
+		return -EAGAIN;
+	ret = sock_recvmsg(queue->sock, msg, msg->msg_flags);
+	if (ret > 0) {
+		engine->received += ret;
+		engine->drained = ret < left;
+	}
+	return ret;
+}
+
+/*
+ * A command that is executed at once, by the io_work itself, does not need it
+ * queued again: it looks for answers before it ends.
+ */
+static void engine_queue_work(int cpu, struct workqueue_struct *wq,
+			      struct work_struct *work)
+{
+	struct target_engine *engine = container_of(work, struct target_engine,
+						    tcp.io_work);
+
+	if (in_task() && READ_ONCE(engine->worker) == current)
+		return;
+	queue_work_on(cpu, wq, work);
+}
+
+/*
+ * Which rule the PDU breaks that tcp.c has just refused (NVMe/TCP, "Fatal Error
+ * Status"), and where.
+ */
+static u16 engine_fault(struct nvmet_tcp_queue *queue, u32 *info)
+{
+	union nvme_tcp_pdu *pdu = &queue->pdu;
+	struct nvme_tcp_hdr *hdr = &pdu->cmd.hdr;
+	bool connecting = queue->state == NVMET_TCP_Q_CONNECTING;
+
+	*info = offsetof(struct nvme_tcp_hdr, type);
+	if (!nvmet_tcp_pdu_valid(hdr->type))
+		return NVME_TCP_FES_INVALID_PDU_HDR;
+	if (hdr->hlen != nvmet_tcp_pdu_size(hdr->type)) {
+		*info = offsetof(struct nvme_tcp_hdr, hlen);
+		return NVME_TCP_FES_INVALID_PDU_HDR;
+	}
+	if (queue->hdr_digest && (hdr->flags & NVME_TCP_F_HDGST) &&
+	    memcmp((void *)pdu + hdr->hlen, &to_engine(queue)->hdgst,
+		   NVME_TCP_DIGEST_LENGTH)) {
+		*info = le32_to_cpu(to_engine(queue)->hdgst);
+		return NVME_TCP_FES_HDR_DIGEST_ERR;
+	}
+	if ((hdr->type == nvme_tcp_icreq) != connecting)
+		return NVME_TCP_FES_PDU_SEQ_ERR;
+
+	*info = offsetof(struct nvme_tcp_hdr, plen);
+	if (connecting &&
+	    hdr->plen == cpu_to_le32(sizeof(struct nvme_tcp_icreq_pdu))) {
+		*info = pdu->icreq.pfv != NVME_TCP_PFV_1_0 ?
+			offsetof(struct nvme_tcp_icreq_pdu, pfv) :
+			offsetof(struct nvme_tcp_icreq_pdu, hpda);
+		return NVME_TCP_FES_UNSUPPORTED_PARAM;
+	}
+	if (hdr->type == nvme_tcp_h2c_data) {
+		*info = offsetof(struct nvme_tcp_data_pdu, data_offset);
+		return NVME_TCP_FES_DATA_OUT_OF_RANGE;
+	}
+	return NVME_TCP_FES_INVALID_PDU_HDR;
+}
+
+/*
+ * Tells the host why its connection ends, unless it is in the middle of another
+ * PDU of ours.
+ */
+static void engine_terminate(struct nvmet_tcp_queue *queue)
+{
+	struct nvme_tcp_hdr *hdr = &queue->pdu.cmd.hdr;
+	u32 len = min_t(u32, queue->offset, sizeof(queue->pdu));
+	struct nvmet_tcp_cmd *unsent;
+	struct {
+		struct nvme_tcp_term_pdu pdu;
+		u8 header[sizeof(union nvme_tcp_pdu)];
+	} term = {};
+	struct kvec vec = { .iov_base = &term };
+	struct msghdr msg = { .msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL };
+	u32 info;
+
+	unsent = list_first_entry_or_null(&to_engine(queue)->unsent,
+					  struct nvmet_tcp_cmd, entry);
+	/* Without a header at hand it is the data that are wrong. */
+	if (len < sizeof(*hdr) || hdr->type == nvme_tcp_h2c_term ||
+	    (unsent && unsent->offset))
+		return;
+	vec.iov_len = sizeof(term.pdu) + len;
+	term.pdu.hdr.type = nvme_tcp_c2h_term;
+	term.pdu.hdr.hlen = sizeof(term.pdu);
+	term.pdu.hdr.plen = cpu_to_le32(vec.iov_len);
+	term.pdu.fes = cpu_to_le16(engine_fault(queue, &info));
+	term.pdu.feil = cpu_to_le16(lower_16_bits(info));
+	term.pdu.feiu = cpu_to_le16(upper_16_bits(info));
+	memcpy(term.header, &queue->pdu, len);
+	kernel_sendmsg(queue->sock, &msg, &vec, 1, vec.iov_len);
+}
+
+int target_engine_recv(struct nvmet_tcp_queue *queue, int budget, int *taken)
+{
+	int ret = 0;
+
+	while (budget-- > 0) {
+		ret = nvmet_tcp_try_recv_one(queue);
+		if (ret <= 0)
+			break;
+		(*taken)++;
+	}
+	if (ret < 0) {
+		if (ret == -EPROTO || ret == -EIO)
+			engine_terminate(queue);
+		nvmet_tcp_socket_error(queue, ret);
+	}
+	return ret;
+}
+
+bool target_engine_is_idle(struct nvmet_tcp_queue *queue)
+{
+	if (queue->rcv_state == NVMET_TCP_RECV_ERR)
+		return true;
+	return queue->rcv_state == NVMET_TCP_RECV_PDU && !queue->offset &&
+	       !target_engine_pending(queue);
+}
+
+u64 target_engine_received(struct nvmet_tcp_queue *queue)
+{
+	return to_engine(queue)->received;
+}
+
+void target_engine_fail(struct nvmet_tcp_queue *queue, int error)
+{
+	nvmet_tcp_socket_error(queue, error);
+}
+
+bool target_engine_keep_polling(struct nvmet_tcp_queue *queue, int steps)
+{
+	return nvmet_tcp_check_queue_deadline(queue, steps);
+}
+
+void target_engine_queue_response(struct nvmet_req *req)
+{
+	nvmet_tcp_queue_response(req);
+}
