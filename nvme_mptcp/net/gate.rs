@@ -72,6 +72,7 @@ impl Gate {
             return u32::MAX;
         };
         if progress.unacked() < SMALL {
+            self.closed.store(false, Relaxed);
             return FIRST;
         }
         if self.is_closed() && !reached(progress.acked, self.until.load(Relaxed)) {
