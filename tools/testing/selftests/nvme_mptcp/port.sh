@@ -15,7 +15,7 @@ setup() {
 test_remove_and_restore_under_load() {
 	connect mptcp --reconnect-delay=1 --ctrl-loss-tmo=120
 	fio_start --rw=randrw --verify=crc32c --bs=16k --iodepth=16 --size=64m --verify_fatal=1 \
-		--time_based --runtime=$((12 * SLOW))
+		--time_based --runtime=12
 	wait_for 20 _io_runs
 	unserve 1
 	wait_for 30 in_state connecting

@@ -18,7 +18,8 @@ host_module_goes() {
 	else
 		note "refused"
 		[[ $(state) == live ]]
-		verify --bs=64k --size=4m
+		# Where a load does not write.
+		verify --bs=64k --size=4m --offset=128m
 		nvme disconnect -n $NQN
 		rmmod nvme_mptcp
 	fi

@@ -32,8 +32,14 @@ at_least() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a >= b) }'; }
 # mib_s KIB: KiB/s as MiB/s with one decimal.
 mib_s() { awk -v kib="$1" 'BEGIN { printf "%.1f\n", kib / 1024 }'; }
 
-# fio_start OPTION...: fio in the background; its pid is $FIO. fio_finish waits for it and fails if it saw an error.
+# fio_start OPTION...: fio in the background, longer on a slow kernel; its pid is $FIO. fio_finish waits for it and fails if it saw an error.
 fio_start() {
+	local option
+	for option; do
+		shift
+		[[ $option != --runtime=* ]] || option=--runtime=$((${option#*=} * SLOW))
+		set -- "$@" "$option"
+	done
 	fio --name=load --filename="$DISK" --direct=1 --ioengine=libaio --group_reporting --aux-path="$SCRATCH" \
 		--output-format=json --output="$SCRATCH/load.json" "$@" &
 	FIO=$!
