@@ -199,9 +199,15 @@ bool ffi_sk_stream_is_writeable(struct sock *sk)
 	return sk_stream_is_writeable(sk);
 }
 
-void ffi_sock_clear_nospace(struct sock *sk)
+void ffi_sock_set_nospace(struct socket *sock)
 {
-	clear_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
+	set_bit(SOCK_NOSPACE, &sock->flags);
+}
+
+void ffi_sock_clear_nospace(struct socket *sock)
+{
+	if (test_bit(SOCK_NOSPACE, &sock->flags))
+		clear_bit(SOCK_NOSPACE, &sock->flags);
 }
 
 void ffi_sk_set_timeouts(struct socket *sock, long rcv, long snd)

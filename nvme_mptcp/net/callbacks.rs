@@ -50,8 +50,8 @@ pub(crate) trait SocketEvents: Send + Sync + 'static {
     fn data_ready(&self, state: ConnectionState);
 
     /// There is room to send: the peer has acknowledged what is before the position `acked` of the
-    /// connection's stream. With plain TCP that is 0, and this comes only after a send that did
-    /// not take all.
+    /// connection's stream, which is always 0 with plain TCP. Comes for sure only after
+    /// [`Socket::want_room`] or a send that did not take all, and then again and again.
     fn write_space(&self, acked: u64);
 
     /// The connection has changed its state, or reports an error that has closed it; also both.
@@ -171,7 +171,6 @@ impl<T: SocketEvents> Adapter<T> {
         unsafe {
             Self::with(sk, |events, _| {
                 if bindings::ffi_sk_stream_is_writeable(sk) {
-                    bindings::ffi_sock_clear_nospace(sk);
                     events.write_space(bindings::ffi_mptcp_acked(sk));
                 }
             });

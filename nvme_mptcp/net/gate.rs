@@ -3,9 +3,10 @@
 //! Whether the sender of a connection may go on, or waits until the network has taken some of what
 //! it has; see [`allowance`](super::allowance) for why it should.
 //!
-//! A closed gate is opened by the socket's `sk_write_space`, which MPTCP calls when its peer has
-//! acknowledged something. So whoever sends must look at the gate first, and need not be run while
-//! it is closed.
+//! A closed gate is opened by the socket's `sk_write_space`. TCP and MPTCP call it at every
+//! acknowledgement while somebody wants room (`SOCK_NOSPACE`): from when the sender closes the gate
+//! until it sends again. So whoever sends must look at the gate first, and need not be run while it
+//! is closed.
 
 use super::{
     allowance::{
@@ -69,18 +70,17 @@ impl Gate {
     /// Sleeps for the socket lock.
     pub(crate) fn room(&self, socket: &Socket) -> u32 {
         let Some(progress) = socket.progress() else {
-            return u32::MAX;
+            return self.open(socket, u32::MAX);
         };
         if progress.unacked() < SMALL {
-            self.closed.store(false, Relaxed);
-            return FIRST;
+            return self.open(socket, FIRST);
         }
         if self.is_closed() && !reached(progress.acked, self.until.load(Relaxed)) {
             return 0;
         }
         let mut subflows = [Subflow::default(); SUBFLOWS];
         match room(socket.subflows(&mut subflows)) {
-            Ok(bytes) => u32::try_from(bytes).unwrap_or(u32::MAX),
+            Ok(bytes) => self.open(socket, u32::try_from(bytes).unwrap_or(u32::MAX)),
             Err(missing) => {
                 // No further than what is written, or it would never open.
                 let missing = missing.min(progress.unacked());
@@ -88,6 +88,12 @@ impl Gate {
                 0
             }
         }
+    }
+
+    fn open(&self, socket: &Socket, room: u32) -> u32 {
+        self.closed.store(false, Relaxed);
+        socket.have_room();
+        room
     }
 
     /// The socket has taken less than it was given: closes the gate until it has room.
@@ -98,6 +104,7 @@ impl Gate {
 
     fn close(&self, socket: &Socket, until: u64) {
         self.until.store(until, Relaxed);
+        socket.want_room();
         // A full barrier: either `opens()` sees that the gate is closed, or we see what it has been
         // called for.
         self.closed.xchg(true, Full);

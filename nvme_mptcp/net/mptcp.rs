@@ -295,6 +295,19 @@ impl Socket {
         subflows.get(..number as usize).unwrap_or_default()
     }
 
+    /// Has the socket tell of room (`SocketEvents::write_space`), until
+    /// [`have_room`](Self::have_room). Any context.
+    pub(crate) fn want_room(&self) {
+        // SAFETY: The socket is live; this sets an atomic flag.
+        unsafe { bindings::ffi_sock_set_nospace(self.as_ptr()) };
+    }
+
+    /// The socket need not tell of room. Any context.
+    pub(crate) fn have_room(&self) {
+        // SAFETY: The socket is live; this clears an atomic flag.
+        unsafe { bindings::ffi_sock_clear_nospace(self.as_ptr()) };
+    }
+
     /// Whether there is room to send. Any context.
     pub(crate) fn is_writeable(&self) -> bool {
         // SAFETY: The socket is live.
