@@ -199,9 +199,20 @@ bool ffi_sk_stream_is_writeable(struct sock *sk)
 	return sk_stream_is_writeable(sk);
 }
 
+/*
+ * A socket calls sk_write_space at an acknowledgement only when this is set.
+ * The barriers order it with what its setter waits for.
+ */
+void ffi_sock_set_nospace(struct sock *sk)
+{
+	set_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
+	smp_mb__after_atomic();
+}
+
 void ffi_sock_clear_nospace(struct sock *sk)
 {
 	clear_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
+	smp_mb__after_atomic();
 }
 
 void ffi_sk_set_timeouts(struct socket *sock, long rcv, long snd)

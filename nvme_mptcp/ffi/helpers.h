@@ -65,6 +65,7 @@ void ffi_sock_swap_callbacks(struct sock *sk,
 void *ffi_sock_read_user_data(struct sock *sk);
 void ffi_sock_callback_read_unlock(struct sock *sk);
 bool ffi_sk_stream_is_writeable(struct sock *sk);
+void ffi_sock_set_nospace(struct sock *sk);
 void ffi_sock_clear_nospace(struct sock *sk);
 void ffi_sk_set_timeouts(struct socket *sock, long rcv, long snd);
 unsigned char ffi_sk_state(struct sock *sk);

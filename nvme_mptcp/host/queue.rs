@@ -367,10 +367,11 @@ impl SocketEvents for Queue {
         }
     }
 
-    fn write_space(&self, acked: u64) {
+    fn write_space(&self, acked: u64) -> bool {
         if self.gate.opens(acked) {
             self.engine.kick();
         }
+        !self.gate.is_closed()
     }
 
     fn state_change(&self, state: ConnectionState) {

@@ -52,7 +52,9 @@ pub(crate) trait SocketEvents: Send + Sync + 'static {
     /// There is room to send: the peer has acknowledged what is before the position `acked` of the
     /// connection's stream. With plain TCP that is 0, and this comes only after a send that did
     /// not take all.
-    fn write_space(&self, acked: u64);
+    ///
+    /// Returns false if it is to be told again at the next acknowledgement.
+    fn write_space(&self, acked: u64) -> bool;
 
     /// The connection has changed its state, or reports an error that has closed it; also both.
     fn state_change(&self, state: ConnectionState);
@@ -172,7 +174,9 @@ impl<T: SocketEvents> Adapter<T> {
             Self::with(sk, |events, _| {
                 if bindings::ffi_sk_stream_is_writeable(sk) {
                     bindings::ffi_sock_clear_nospace(sk);
-                    events.write_space(bindings::ffi_mptcp_acked(sk));
+                    if !events.write_space(bindings::ffi_mptcp_acked(sk)) {
+                        bindings::ffi_sock_set_nospace(sk);
+                    }
                 }
             });
         }

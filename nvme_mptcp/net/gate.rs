@@ -4,7 +4,7 @@
 //! it has; see [`allowance`](super::allowance) for why it should.
 //!
 //! A closed gate is opened by the socket's `sk_write_space`, which MPTCP calls when its peer has
-//! acknowledged something. So whoever sends must look at the gate first, and need not be run while
+//! acknowledged something and somebody waits for that (`SOCK_NOSPACE`). So whoever sends must look at the gate first, and need not be run while
 //! it is closed.
 
 use super::{
@@ -98,9 +98,10 @@ impl Gate {
 
     fn close(&self, socket: &Socket, until: u64) {
         self.until.store(until, Relaxed);
-        // A full barrier: either `opens()` sees that the gate is closed, or we see what it has been
-        // called for.
+        // Full barriers: either `opens()` sees that the gate is closed and is called again, or we see
+        // what it has been called for.
         self.closed.xchg(true, Full);
+        socket.wait_for_space();
         let acked = socket.progress().map_or(0, |progress| progress.acked);
         if reached(acked, until) && socket.is_writeable() {
             self.closed.store(false, Relaxed);

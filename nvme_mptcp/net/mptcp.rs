@@ -301,6 +301,12 @@ impl Socket {
         unsafe { bindings::ffi_sk_stream_is_writeable(self.sk()) }
     }
 
+    /// Has `write_space` called at acknowledgements, until it returns true. Any context.
+    pub(super) fn wait_for_space(&self) {
+        // SAFETY: The socket is live.
+        unsafe { bindings::ffi_sock_set_nospace(self.sk()) };
+    }
+
     /// Sends a vector without waiting, in one go.
     ///
     /// `more` says that more follows at once, so that the last segment may wait to be filled.

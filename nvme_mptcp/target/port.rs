@@ -230,7 +230,9 @@ impl SocketEvents for Arrivals {
         }
     }
 
-    fn write_space(&self, _acked: u64) {}
+    fn write_space(&self, _acked: u64) -> bool {
+        true
+    }
 
     fn state_change(&self, _: ConnectionState) {}
 }
