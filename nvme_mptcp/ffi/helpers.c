@@ -199,19 +199,18 @@ bool ffi_sk_stream_is_writeable(struct sock *sk)
 	return sk_stream_is_writeable(sk);
 }
 
-/*
- * A socket calls sk_write_space at an acknowledgement only when this is set.
- * The barriers order it with what its setter waits for.
- */
+/* A socket calls sk_write_space at an acknowledgement only when this is set. */
 void ffi_sock_set_nospace(struct sock *sk)
 {
 	set_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
+	/* What it waits for is looked at after this; see tcp_check_space(). */
 	smp_mb__after_atomic();
 }
 
 void ffi_sock_clear_nospace(struct sock *sk)
 {
 	clear_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
+	/* Whether to set it again is decided after this. */
 	smp_mb__after_atomic();
 }
 
