@@ -4,6 +4,7 @@
  * its own copy.
  */
 
+#include <linux/moduleparam.h>
 #include <linux/netdevice.h>
 #include <linux/nsproxy.h>
 #include <linux/ratelimit.h>
@@ -56,6 +57,25 @@ int ffi_setsockopt_int(struct socket *sock, int level, int name, int value)
 {
 	return ffi_setsockopt_str(sock, level, name, (const char *)&value,
 				  sizeof(value));
+}
+
+static char congestion[TCP_CA_NAME_MAX];
+module_param_string(congestion, congestion, sizeof(congestion), 0644);
+MODULE_PARM_DESC(congestion, "Congestion control of new connections (default: that of the network namespace)");
+
+int ffi_sock_set_congestion(struct socket *sock)
+{
+	char copy[TCP_CA_NAME_MAX], *name;
+
+	kernel_param_lock(THIS_MODULE);
+	strscpy(copy, congestion);
+	kernel_param_unlock(THIS_MODULE);
+	/* What is written to sysfs ends with a newline. */
+	name = strim(copy);
+	if (!*name)
+		return 0;
+	return ffi_setsockopt_str(sock, SOL_TCP, TCP_CONGESTION, name,
+				  strlen(name));
 }
 
 /*

@@ -23,6 +23,9 @@ void ffi_dev_put(struct net_device *dev);
 int ffi_setsockopt_int(struct socket *sock, int level, int name, int value);
 int ffi_setsockopt_str(struct socket *sock, int level, int name,
 		       const char *value, unsigned int len);
+
+/* By the module parameter of that name, if it is set. Sleeps. */
+int ffi_sock_set_congestion(struct socket *sock);
 void ffi_sock_storage_prepare(struct socket *sock);
 void ffi_sock_storage_connected(struct socket *sock);
 void ffi_sock_reclassify(struct socket *sock);

@@ -86,6 +86,7 @@ impl ConnectionParams<'_> {
             msecs_to_jiffies(ICRESP_TIMEOUT_MS) as c_long,
             msecs_to_jiffies(CONNECT_TIMEOUT_MS) as c_long,
         );
+        socket.set_congestion()?;
         if self.priority > 0 {
             socket.set_priority(self.priority)?;
         }

@@ -110,6 +110,17 @@ impl Socket {
         unsafe { bindings::sock_no_linger(self.sk()) };
     }
 
+    /// Sets the congestion control of all subflows, if the parameter `congestion` says so. May sleep,
+    /// and load a module.
+    ///
+    /// # Errors
+    ///
+    /// `ENOENT` when there is none of that name.
+    pub(crate) fn set_congestion(&self) -> Result {
+        // SAFETY: The socket is live.
+        to_result(unsafe { bindings::ffi_sock_set_congestion(self.as_ptr()) })
+    }
+
     /// Sets the priority of the packets of all subflows (`SO_PRIORITY`).
     pub(crate) fn set_priority(&self, priority: c_int) -> Result {
         self.set_option(bindings::SOL_SOCKET, bindings::SO_PRIORITY, priority)

@@ -124,6 +124,7 @@ impl Port {
         socket.set_reuse_address()?;
         socket.set_nodelay()?;
         Queue::set_priority(&socket)?;
+        socket.set_congestion()?;
         socket.bind(address)?;
         socket.listen(BACKLOG)?;
         Ok(Arc::new(socket, GFP_KERNEL)?)

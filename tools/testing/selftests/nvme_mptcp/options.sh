@@ -132,6 +132,28 @@ test_so_priority() {
 	jq -e '[.nftables[].rule? | select(.comment == "wrong") | .expr[].counter?.packets | numbers][0] == 0' $SCRATCH/nft
 }
 
+# Every subflow has the congestion control of the parameter, and only those of new connections; a
+# name that there is not is refused.
+test_congestion() {
+	modprobe nvme_mptcp
+	connect mptcp
+	wait_for 20 has_subflows 2
+	! on_host ss -tiHn state established dst "$(target_ip 1):$PORT" | grep -w reno
+	disconnect
+	host_parameter congestion reno
+	connect mptcp
+	wait_for 20 has_subflows 2
+	for nic in 0 1; do
+		[[ $(on_host ss -tiHnO state established dst "$(target_ip $nic):$PORT" | grep -cw reno) == "$(queues)" ]]
+	done
+	disconnect
+	host_parameter congestion no_such
+	connect_fails 'No such file' mptcp
+	says 'cannot set up the socket .*error -2'
+	host_parameter congestion ''
+	connect mptcp
+}
+
 # An address that does not answer is given up about as soon as nvme-tcp does.
 test_dead_address() {
 	local start tcp mptcp

@@ -199,6 +199,22 @@ test_saved_configuration() {
 	[[ $(nvme id-ctrl /dev/$CTRL -o json | jq .ioccsz) == $(((8192 + 64) / 16)) ]]
 }
 
+# Every subflow of a port that is enabled from then on has the congestion control of the parameter; a
+# name that there is not is refused.
+test_congestion() {
+	local nic
+	target_param congestion no_such
+	port 1
+	! serve 1 || fail "enabled with a congestion control that does not exist"
+	target_param congestion reno
+	serve 1
+	connect mptcp
+	wait_for 20 has_subflows 2
+	for nic in 0 1; do
+		[[ $(on_target ss -tiHnO state established src "$(target_ip $nic):$PORT" | grep -cw reno) == "$(queues)" ]]
+	done
+}
+
 # unit NAME: runs that command of the unit.
 unit() {
 	local command
