@@ -142,6 +142,7 @@ static u16 engine_fault(struct nvmet_tcp_queue *queue, u32 *info)
 		return NVME_TCP_FES_INVALID_PDU_HDR;
 	}
 	if (queue->hdr_digest && (hdr->flags & NVME_TCP_F_HDGST) &&
+	    queue->offset == hdr->hlen + NVME_TCP_DIGEST_LENGTH &&
 	    memcmp((void *)pdu + hdr->hlen, &to_engine(queue)->hdgst,
 		   NVME_TCP_DIGEST_LENGTH)) {
 		*info = le32_to_cpu(to_engine(queue)->hdgst);

@@ -54,7 +54,8 @@ test_too_many_controllers_end() {
 	port 2 10.0.1.2 4421
 	serve 2
 	ip -n $TARGET_NS mptcp endpoint flush
-	connect mptcp -a 10.0.1.2 -s 4421 --keep-alive-tmo=0
+	# It must not notice by itself: no keep-alive for so long.
+	connect mptcp -a 10.0.1.2 -s 4421 --keep-alive-tmo=120
 	pass_through $passed $CTRL
 	serve 1 $passed
 	PEER_NQN=$passed peer protocol controller_number

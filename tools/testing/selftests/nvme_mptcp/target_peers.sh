@@ -69,10 +69,12 @@ test_a_host_that_leaves_a_pdu_unfinished() {
 # A host that has nothing to do, or is slow, is not one that misbehaves.
 test_idle_and_slow_hosts_stay() {
 	target_param connect_timeout 1
-	target_param stall_timeout 1
-	connect mptcp
-	limit_rate 2
-	fio_run --rw=randrw --bs=512k --iodepth=2 --size=2m --io_size=2m
+	target_param stall_timeout 3
+	connect mptcp -i 1
+	# Answers wait all the time, for longer than that; but some of them go out.
+	impair rate 10mbit -- 0
+	fio_run --rw=read --bs=1m --iodepth=4 --size=8m
+	fio_run --rw=write --bs=1m --iodepth=4 --size=4m
 	pause 3
 	[[ $(state) == live ]]
 	! says dropped || fail "was dropped"

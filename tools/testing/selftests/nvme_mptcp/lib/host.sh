@@ -155,6 +155,10 @@ core_timeouts() {
 # Deletes all fabrics controllers, even those that hang in their I/O, and unloads the transports.
 host_clean() {
 	local ctrl status=0
+	# What a target passes through is held by it.
+	for ctrl in "$NVMET"/subsystems/*/passthru/enable; do
+		[[ ! -e $ctrl || $(<"$ctrl") == 0 ]] || echo 0 >"$ctrl" || status=1
+	done
 	for ctrl in $(controllers); do
 		echo 1 >"/sys/class/nvme-fabrics/ctl/$ctrl/delete_controller" || true
 	done

@@ -20,6 +20,7 @@ import select
 import socket
 import struct
 import sys
+import time
 
 import pdu
 from host import ASYNC_EVENT, BLOCK, READ, WRITE, Closed, Connection, Host, read_write
@@ -110,6 +111,8 @@ def stuck(address, port, nqn, count):
     for host in hosts:
         # Get Log Page, SMART: 512 bytes.
         host.admin.command(0x02, nsid=0xFFFFFFFF, length=512, cdw10=struct.pack("<I", 127 << 16 | 2))
+    # Nobody tells that a command has begun.
+    time.sleep(2)
     drop([host.admin for host in hosts], "close")
 
 
@@ -172,6 +175,12 @@ def icreq_twice(queue, _):
     return SEQUENCE
 
 
+def icreq_with_digest(queue, _):
+    queue.initialize(digests=1)
+    queue.send(pdu.icreq(hdgst=True))
+    return SEQUENCE
+
+
 def header_digest(queue, _):
     queue.initialize(digests=1)
     command = bytearray(pdu.build(Type.COMMAND, pdu.sqe(READ, 1), hdgst=True))
@@ -228,6 +237,7 @@ PROVOCATIONS = (
     alignment,
     command_before_icreq,
     icreq_twice,
+    icreq_with_digest,
     header_digest,
     unsolicited_data,
     data_at_a_wrong_offset,
