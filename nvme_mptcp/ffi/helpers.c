@@ -66,6 +66,7 @@ MODULE_PARM_DESC(congestion, "Congestion control of new connections (default: th
 int ffi_sock_set_congestion(struct socket *sock)
 {
 	char copy[TCP_CA_NAME_MAX], *name;
+	int ret;
 
 	kernel_param_lock(THIS_MODULE);
 	strscpy(copy, congestion);
@@ -74,6 +75,14 @@ int ffi_sock_set_congestion(struct socket *sock)
 	name = strim(copy);
 	if (!*name)
 		return 0;
+	/*
+	 * Only a subflow knows whether there is one of that name, and later it
+	 * would not tell. Setting this option, to what it is, makes the first.
+	 */
+	ret = ffi_setsockopt_int(sock, SOL_SOCKET, SO_REUSEADDR,
+				 sock->sk->sk_reuse == SK_CAN_REUSE);
+	if (ret)
+		return ret;
 	return ffi_setsockopt_str(sock, SOL_TCP, TCP_CONGESTION, name,
 				  strlen(name));
 }
