@@ -42,15 +42,15 @@ record() {
 		"p99 \(.p99_us | round) us, \(.cpus * 100 | round)% CPU"'
 }
 
-# measure_loss read|write HOW: a NIC goes down after a while at full load; a bandwidth log says the rest.
+# measure_pull read|write HOW: a NIC goes down after a while at full load; a bandwidth log says the rest.
 measure_pull() {
 	local rw=$1 how=$2 before fio at nic=$((NICS - 1))
 	before=$(dmesg | wc -l)
 	rm -f "$SCRATCH"/bw*.log
-	fio_run --rw="rand$rw" --bs=64k --numjobs=1 --iodepth=64 --norandommap --time_based --runtime=30 \
+	fio_run --rw="rand$rw" --bs=64k --numjobs=1 --iodepth=64 --norandommap --time_based --runtime=22 \
 		--write_bw_log="$SCRATCH/bw" --log_avg_msec=100 --log_unix_epoch=1 --continue_on_error=all &
 	fio=$!
-	sleep 10
+	sleep 7
 	at=$(date +%s%3N)
 	case $how in
 	down) ip -n $TARGET_NS link set tgt$nic down ;;

@@ -33,10 +33,7 @@ peer_up() {
 		for ((nic = 0; nic < NICS; nic++)); do
 			connect tcp -a "$(target_ip $nic)" -w "$(host_ip $nic)"
 		done
-		echo "$PEER" >"/sys/class/nvme/$CTRL/subsystem/iopolicy" 2>/dev/null ||
-			for subsystem in /sys/class/nvme-subsystem/*; do
-				echo "$PEER" >"$subsystem/iopolicy"
-			done
+		echo "$PEER" | tee /sys/class/nvme-subsystem/*/iopolicy >/dev/null
 		;;
 	esac
 }
