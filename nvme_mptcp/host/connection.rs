@@ -4,7 +4,10 @@
 
 use super::options::Endpoints;
 use crate::{
-    net::mptcp::Socket,
+    net::{
+        errno,
+        mptcp::Socket, //
+    },
     nvme::engine::{
         EngineQueue,
         Receiver, //
@@ -72,7 +75,7 @@ impl ConnectionParams<'_> {
             .connect(Arc::new(socket, GFP_KERNEL)?)
             .inspect_err(explain("no NVMe/TCP handshake with"))?;
         if self.require_mptcp && !receiver.socket().speaks_mptcp() {
-            return Err(EPROTONOSUPPORT)
+            return Err(errno::protocol_not_supported())
                 .inspect_err(explain("require_mptcp is set, but there is no MPTCP with"));
         }
         Ok(receiver)

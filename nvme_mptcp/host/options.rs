@@ -8,6 +8,7 @@ use crate::{
             Address,
             Family, //
         },
+        errno,
         namespace::NetNamespace,
     },
     nvme::fabrics::{
@@ -74,7 +75,7 @@ pub(crate) fn check(opts: &mut ConnectOptions) -> Result<Endpoints> {
             pr_err!(
                 "option '{name}' refused: no TLS on MPTCP sockets, use WireGuard or IPsec below\n"
             );
-            return Err(EOPNOTSUPP);
+            return Err(errno::not_supported());
         }
     }
 

@@ -29,6 +29,7 @@ use crate::{
             ConnectionState,
             SocketEvents, //
         },
+        errno,
         gate::Gate,
         mptcp::Socket,
     },
@@ -165,7 +166,7 @@ impl Queue {
                 State::Connected(receiver) => receiver,
                 other => {
                     *state = other;
-                    return Err(ENOTCONN.into());
+                    return Err(errno::not_connected().into());
                 }
             };
             let socket = receiver.socket().clone();
@@ -195,7 +196,7 @@ impl Queue {
                 // A timeout may have stopped the queue just when the answer came.
                 let state = self.state.lock();
                 if !matches!(*state, State::Running { .. }) {
-                    return Err(ENOTCONN.into());
+                    return Err(errno::not_connected().into());
                 }
                 self.live.store(true, Release);
                 Ok(())

@@ -23,10 +23,13 @@ use super::{
     controller::MptcpCtrl,
     dispatch, //
 };
-use crate::nvme::{
-    ctrl::State,
-    ops::Controller,
-    status::Status, //
+use crate::{
+    net::errno,
+    nvme::{
+        ctrl::State,
+        ops::Controller,
+        status::Status, //
+    },
 };
 use kernel::prelude::*;
 
@@ -62,14 +65,14 @@ impl MptcpCtrl {
     fn check_capabilities(&self) -> Result<(), Status> {
         if self.icdoff() != 0 {
             dev_err!(self.device(), "icdoff is not supported\n");
-            return Err(EOPNOTSUPP.into());
+            return Err(errno::not_supported().into());
         }
         if !self.sgl_supported() {
             dev_err!(
                 self.device(),
                 "the controller does not support SGLs, which are mandatory\n"
             );
-            return Err(EOPNOTSUPP.into());
+            return Err(errno::not_supported().into());
         }
 
         let granted = usize::from(self.sqsize()).saturating_add(1);

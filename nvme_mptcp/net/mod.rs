@@ -6,6 +6,7 @@
 pub(crate) mod address;
 pub(crate) mod allowance;
 pub(crate) mod callbacks;
+pub(crate) mod errno;
 pub(crate) mod gate;
 pub(crate) mod gather;
 pub(crate) mod ledger;

@@ -9,6 +9,7 @@ use crate::{
             Address,
             Family, //
         },
+        errno,
         namespace::NetNamespace, //
     },
 };
@@ -99,7 +100,7 @@ impl PortConfig {
         let family = match u32::from(addr.adrfam) {
             bindings::NVMF_ADDR_FAMILY_IP4 => Family::Ip4,
             bindings::NVMF_ADDR_FAMILY_IP6 => Family::Ip6,
-            _ => return Err(EAFNOSUPPORT),
+            _ => return Err(errno::family_not_supported()),
         };
         let host = text(&addr.traddr);
         let port = text(&addr.trsvcid);

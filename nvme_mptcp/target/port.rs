@@ -14,6 +14,7 @@ use crate::{
             ConnectionState,
             SocketEvents, //
         },
+        errno,
         log,
         mptcp::Socket,
         namespace::NetNamespace, //
@@ -81,11 +82,11 @@ impl Port {
             pr_err!(
                 "port {id}: there is no TLS over MPTCP; set addr_tsas to none, or use nvmet-tcp\n"
             );
-            return Err(EOPNOTSUPP);
+            return Err(errno::not_supported());
         }
         let net = NetNamespace::current();
         let address = config.address(&net).inspect_err(|&e| {
-            if e == EAFNOSUPPORT {
+            if e == errno::family_not_supported() {
                 pr_err!("port {id}: its address family is neither ipv4 nor ipv6\n");
             } else {
                 let (host, service) = (config.traddr(), config.trsvcid());
@@ -171,7 +172,8 @@ impl Port {
         };
         match started {
             // It is served, or it has left while it waited.
-            Ok(()) | Err(ENOTCONN) => {}
+            Ok(()) => {}
+            Err(e) if e == errno::not_connected() => {}
             Err(e) if log::allowed() => {
                 pr_err!(
                     "port {}: cannot serve a connection: {e:?}\n",

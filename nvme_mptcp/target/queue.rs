@@ -246,7 +246,8 @@ impl Queue {
                     pending = true;
                 }
                 Ok(Sent::Nothing) => pending |= self.engine.has_answers(),
-                Ok(Sent::NoRoom) => pending |= !self.gate.is_closed(),
+                // If it has opened meanwhile, others shall have their turn first all the same.
+                Ok(Sent::NoRoom) => return Ok(pending || !self.gate.is_closed()),
                 Err(e) => {
                     self.engine.fail(e);
                     return Err(e);

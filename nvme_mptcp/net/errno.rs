@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Error codes that the kernel crate knows by name in some releases only (not in 7.2).
+
+use kernel::{
+    bindings,
+    error::Error,
+    ffi::c_int, //
+};
+
+fn code(number: u32) -> Error {
+    Error::from_errno((number as c_int).wrapping_neg())
+}
+
+/// Something cannot work over this transport (`EOPNOTSUPP`).
+pub(crate) fn not_supported() -> Error {
+    code(bindings::EOPNOTSUPP)
+}
+
+/// There is no connection (`ENOTCONN`).
+pub(crate) fn not_connected() -> Error {
+    code(bindings::ENOTCONN)
+}
+
+/// The peer does not speak the protocol that is wanted (`EPROTONOSUPPORT`).
+#[cfg(host)]
+pub(crate) fn protocol_not_supported() -> Error {
+    code(bindings::EPROTONOSUPPORT)
+}
+
+/// Not an address of this kind of network (`EAFNOSUPPORT`).
+#[cfg(target)]
+pub(crate) fn family_not_supported() -> Error {
+    code(bindings::EAFNOSUPPORT)
+}
