@@ -8,6 +8,8 @@
 setup() {
 	links 2
 	target
+	# Hosts that connect side by side must find it.
+	_fabrics_device
 }
 
 # Hosts of both kinds come, work and leave as fast as they can, while one stays and works.
