@@ -25,7 +25,11 @@ SEVERAL=(round-robin queue-depth mptcp)
 # No limit but the processor.
 case_cpu() {
 	links
-	((QUICK)) && with_peers cpu_loads tcp queue-depth mptcp mptcp-1 || with_peers cpu_loads "${ALL[@]}"
+	if ((QUICK)); then
+		with_peers cpu_loads tcp mptcp
+	else
+		with_peers cpu_loads "${ALL[@]}"
+	fi
 	links_clean
 }
 cpu_loads() {
@@ -38,15 +42,20 @@ cpu_loads() {
 	done
 }
 
+# Windows need some seconds to grow.
 big_loads() {
-	measure read 128k 2 32 6 8
-	measure write 128k 2 32 6 8
+	measure read 128k 2 32 $((QUICK ? 4 : 6)) $((QUICK ? 5 : 8))
+	measure write 128k 2 32 $((QUICK ? 4 : 6)) $((QUICK ? 5 : 8))
 }
 
 case_equal() {
 	links
 	shape
-	((QUICK)) && with_peers big_loads tcp "${SEVERAL[@]}" || with_peers big_loads "${ALL[@]}"
+	if ((QUICK)); then
+		with_peers big_loads tcp "${SEVERAL[@]}"
+	else
+		with_peers big_loads "${ALL[@]}"
+	fi
 	links_clean
 }
 
@@ -68,9 +77,10 @@ case_lossy() {
 
 # A NIC dies: its peer is switched off, so the host sees no carrier; or packets vanish in silence.
 case_pull() {
-	local how
-	for how in down silent; do
-		for PEER in "${SEVERAL[@]}"; do
+	local how deaths=(down silent) peers=("${SEVERAL[@]}")
+	((!QUICK)) || deaths=(down) peers=(queue-depth mptcp)
+	for how in "${deaths[@]}"; do
+		for PEER in "${peers[@]}"; do
 			links
 			shape
 			peer_up "$PEER"
@@ -83,8 +93,9 @@ case_pull() {
 
 # As many subflows as NICs; slow enough that eight are not too much for the processor.
 case_scale() {
-	local n
-	for n in 1 2 4 8; do
+	local n counts=(1 2 4 8)
+	((!QUICK)) || counts=(1 4)
+	for n in "${counts[@]}"; do
 		links $n
 		limit_rate $((RATE / 2))
 		peer_up mptcp
