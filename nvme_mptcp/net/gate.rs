@@ -15,6 +15,7 @@ use super::{
     },
     mptcp::Socket, //
 };
+use crate::ffi::bindings;
 use kernel::sync::atomic::{
     Atomic,
     Full,
@@ -36,6 +37,8 @@ pub(crate) struct Gate {
     closed: Atomic<bool>,
     /// Until so much is acknowledged: a position in the connection's stream.
     until: Atomic<u64>,
+    /// Since when, in jiffies.
+    since: Atomic<u64>,
 }
 
 impl Gate {
@@ -44,6 +47,7 @@ impl Gate {
         Self {
             closed: Atomic::new(false),
             until: Atomic::new(0),
+            since: Atomic::new(0),
         }
     }
 
@@ -61,9 +65,17 @@ impl Gate {
     /// The socket tells that it has room, its peer having acknowledged what is before `acked`:
     /// true, once, if that is what the sender waits for. Any context.
     pub(crate) fn opens(&self, acked: u64) -> bool {
-        self.closed.load(Relaxed)
-            && reached(acked, self.until.load(Relaxed))
-            && self.closed.xchg(false, Full)
+        self.closed.load(Relaxed) && self.is_time(acked) && self.closed.xchg(false, Full)
+    }
+
+    /// Whether the sender should look again.
+    ///
+    /// While one subflow repairs a loss the peer cannot acknowledge what the others have brought it, and
+    /// they must not run dry. What acknowledges their packets calls us too, and what they may hold
+    /// lasts for a tick.
+    fn is_time(&self, acked: u64) -> bool {
+        reached(acked, self.until.load(Relaxed))
+            || jiffies().wrapping_sub(self.since.load(Relaxed)) > 1
     }
 
     /// Bytes that may be handed to the socket now. Closes the gate if there are none.
@@ -75,7 +87,7 @@ impl Gate {
         if progress.unacked() < SMALL {
             return self.open(socket, FIRST);
         }
-        if self.is_closed() && !reached(progress.acked, self.until.load(Relaxed)) {
+        if self.is_closed() && !self.is_time(progress.acked) {
             return 0;
         }
         let mut subflows = [Subflow::default(); SUBFLOWS];
@@ -104,6 +116,7 @@ impl Gate {
 
     fn close(&self, socket: &Socket, until: u64) {
         self.until.store(until, Relaxed);
+        self.since.store(jiffies(), Relaxed);
         socket.want_room();
         // A full barrier: either `opens()` sees that the gate is closed, or we see what it has been
         // called for.
@@ -128,6 +141,11 @@ impl Progress {
     fn unacked(self) -> u64 {
         self.written.wrapping_sub(self.acked)
     }
+}
+
+fn jiffies() -> u64 {
+    // SAFETY: Reads a counter.
+    unsafe { bindings::ffi_jiffies() as u64 }
 }
 
 /// Whether position `a` is not before `b`.

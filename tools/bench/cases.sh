@@ -8,19 +8,18 @@ CASES=(cpu equal unequal lossy pull scale)
 
 # with_peers FUNCTION PEER...: the peers one after the other; every round begins with another.
 with_peers() {
-	local load=$1 i
+	local load=$1 peer first
 	shift
-	for ((i = 0; i < $#; i++)); do
-		set -- "${@:2}" "$1"
-		((i)) || set -- "${@:ROUND % $# + 1}" "${@:1:ROUND % $#}"
-		peer_up "${!#}"
+	first=$(((ROUND - 1) % $# + 1))
+	for peer in "${@:first}" "${@:1:first-1}"; do
+		peer_up "$peer"
 		$load
 		peer_down
 	done
 }
 
-ALL=(tcp numa round-robin queue-depth mptcp mptcp-1)
-SEVERAL=(round-robin queue-depth mptcp)
+ALL=(tcp mptcp mptcp-1 queue-depth round-robin numa)
+SEVERAL=(mptcp queue-depth round-robin)
 
 # No limit but the processor.
 case_cpu() {

@@ -11,14 +11,14 @@ facts() {
 		--arg machine "${MACHINE:-}" --arg commit "${COMMIT:-}" --arg date "${DATE:-}" '{facts: $ARGS.named}'
 }
 
-# busy: processor seconds used since boot by anything, in hundredths.
-busy() { awk '/^cpu / { print $2 + $3 + $4 + $7 + $8 }' /proc/stat; }
+# busy: seconds since boot, and processor seconds used by anything since then.
+busy() { awk '{ up = $1; getline <"/proc/stat"; print up, ($2 + $3 + $4 + $7 + $8) / 100 }' /proc/uptime; }
 
 # measure read|write BS JOBS DEPTH RAMP SECONDS: random I/O. Prints a line, adds it to the results.
 measure() {
 	local rw=$1 bs=$2 jobs=$3 depth=$4 ramp=$5 seconds=$6 before after fio
 	fio_run --rw="rand$rw" --bs="$bs" --numjobs="$jobs" --iodepth="$depth" --norandommap \
-		--time_based --ramp_time="$ramp" --runtime="$seconds" &
+		--time_based --ramp_time="$ramp" --runtime="$seconds" --lat_percentiles=1 --clat_percentiles=0 &
 	fio=$!
 	# Well within the measured time; the rates are then compared, not the sums.
 	sleep $((ramp + 1))
@@ -26,11 +26,11 @@ measure() {
 	sleep $((seconds - 2))
 	after=$(busy)
 	wait $fio
-	record "$(jq -c --argjson busy $((after - before)) --argjson seconds $((seconds - 2)) \
+	record "$(jq -c --argjson cpus "$(awk '{ print ($4 - $2) / ($3 - $1) }' <<<"$before $after")" \
 		--arg rw "$rw" --arg bs "$bs" --argjson depth $((jobs * depth)) '
-		.jobs[0] | {error, rw: $rw, bs: $bs, depth: $depth, cpus: ($busy / 100 / $seconds),
-		mib_s: (.[$rw].bw_bytes / 1048576), iops: .[$rw].iops, mean_us: (.[$rw].clat_ns.mean / 1000),
-		p99_us: (.[$rw].clat_ns.percentile["99.000000"] / 1000), fio: .[$rw]}' "$SCRATCH/fio.json")"
+		.jobs[0] | {error, rw: $rw, bs: $bs, depth: $depth, cpus: $cpus,
+		mib_s: (.[$rw].bw_bytes / 1048576), iops: .[$rw].iops, mean_us: (.[$rw].lat_ns.mean / 1000),
+		p99_us: (.[$rw].lat_ns.percentile["99.000000"] / 1000), fio: .[$rw]}' "$SCRATCH/fio.json")"
 }
 
 # record JSON: adds case, peer and round.
@@ -48,7 +48,7 @@ measure_pull() {
 	before=$(dmesg | wc -l)
 	rm -f "$SCRATCH"/bw*.log
 	fio_run --rw="rand$rw" --bs=64k --numjobs=1 --iodepth=64 --norandommap --time_based --runtime=22 \
-		--write_bw_log="$SCRATCH/bw" --log_avg_msec=100 --log_unix_epoch=1 --continue_on_error=all &
+		--lat_percentiles=1 --clat_percentiles=0 --write_bw_log="$SCRATCH/bw" --log_avg_msec=100 --log_unix_epoch=1 --continue_on_error=all &
 	fio=$!
 	sleep 7
 	at=$(date +%s%3N)
@@ -60,8 +60,8 @@ measure_pull() {
 	record "$(jq -c --arg rw "$rw" --arg how "$how" --argjson at "$at" --rawfile log "$SCRATCH/bw_bw.1.log" \
 		--argjson resets "$(dmesg | tail -n +$((before + 1)) | grep -cE 'starting error recovery|resetting|Reconnecting' || true)" '
 		.jobs[0] | {error: .total_err, rw: $rw, bs: "64k", depth: 64, cpus: 0, how: $how, resets: $resets,
-		mib_s: (.[$rw].bw_bytes / 1048576), iops: .[$rw].iops, mean_us: (.[$rw].clat_ns.mean / 1000),
-		p99_us: (.[$rw].clat_ns.percentile["99.000000"] / 1000), max_us: (.[$rw].clat_ns.max / 1000),
+		mib_s: (.[$rw].bw_bytes / 1048576), iops: .[$rw].iops, mean_us: (.[$rw].lat_ns.mean / 1000),
+		p99_us: (.[$rw].lat_ns.percentile["99.000000"] / 1000), max_us: (.[$rw].lat_ns.max / 1000),
 		at: $at, log: [$log | split("\n")[] | select(. != "") | split(",") | [(.[0] | tonumber), (.[1] | tonumber)]]}' \
 		"$SCRATCH/fio.json")"
 }
