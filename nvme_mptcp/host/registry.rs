@@ -6,11 +6,14 @@ use super::{
     controller::MptcpCtrl,
     options::Endpoints, //
 };
-use crate::nvme::{
-    ctrl,
-    fabrics::ConnectOptions,
-    ops::Controller,
-    reference::CtrlRef, //
+use crate::{
+    net::errno,
+    nvme::{
+        ctrl,
+        fabrics::ConnectOptions,
+        ops::Controller,
+        reference::CtrlRef, //
+    },
 };
 use kernel::{
     prelude::*,
@@ -61,7 +64,7 @@ pub(crate) fn insert(ctrl: &CtrlRef<MptcpCtrl>) -> Result {
             .iter()
             .any(|other| is_duplicate(other, ctrl.options(), ctrl.endpoints()))
     {
-        return Err(EALREADY);
+        return Err(errno::already());
     }
     all.push(ctrl.clone(), GFP_KERNEL)?;
     Ok(())

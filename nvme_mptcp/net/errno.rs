@@ -28,6 +28,18 @@ pub(crate) fn protocol_not_supported() -> Error {
     code(bindings::EPROTONOSUPPORT)
 }
 
+/// There is such a connection already (`EALREADY`).
+#[cfg(host)]
+pub(crate) fn already() -> Error {
+    code(bindings::EALREADY)
+}
+
+/// It has begun and goes on (`EINPROGRESS`).
+#[cfg(host)]
+pub(crate) fn in_progress() -> Error {
+    code(bindings::EINPROGRESS)
+}
+
 /// Not an address of this kind of network (`EAFNOSUPPORT`).
 #[cfg(target)]
 pub(crate) fn family_not_supported() -> Error {

@@ -11,6 +11,8 @@
 
 #[cfg(target)]
 use super::callbacks::ConnectionState;
+#[cfg(host)]
+use super::errno;
 use super::{
     address::Address,
     allowance::Subflow,
@@ -200,7 +202,7 @@ impl Socket {
         });
         match ret {
             // A blocking connect whose time is up says that it goes on.
-            Err(e) if e == EINPROGRESS => return Err(ETIMEDOUT),
+            Err(e) if e == errno::in_progress() => return Err(ETIMEDOUT),
             other => other?,
         }
         // SAFETY: The socket is live, an MPTCP one because it was created as such, and we do not
