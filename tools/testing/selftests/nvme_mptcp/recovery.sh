@@ -17,13 +17,7 @@ setup() {
 # load SECONDS: I/O that checks its data, until it is finished by fio_finish.
 load() {
 	fio_start --rw=randrw --verify=crc32c --verify_fatal=1 --bs=16k --iodepth=8 --size=16m --time_based --runtime="$1"
-	wait_for 20 _io_runs
-}
-_io_runs() {
-	local before
-	before=$(</sys/block/nmtest/stat)
-	pause 0.3
-	[[ $(</sys/block/nmtest/stat) != "$before" ]]
+	wait_for 20 io_runs
 }
 
 # The target neither takes nor gives anything any more, though its links are up.
@@ -38,7 +32,7 @@ test_reset_under_load() {
 	load 8
 	nvme reset /dev/$CTRL
 	wait_for 20 in_state live
-	wait_for 20 _io_runs
+	wait_for 20 io_runs
 	nvme reset /dev/$CTRL
 	wait_for 20 in_state live
 	fio_finish
@@ -54,10 +48,10 @@ test_fewer_and_more_queues() {
 	load 12
 	echo 1 >$NVMET/subsystems/$NQN/attr_qid_max
 	wait_for 30 _has_queues 2
-	wait_for 20 _io_runs
+	wait_for 20 io_runs
 	echo 128 >$NVMET/subsystems/$NQN/attr_qid_max
 	wait_for 30 _has_queues "$all"
-	wait_for 20 _io_runs
+	wait_for 20 io_runs
 	fio_finish
 	[[ $(connections host | wc -l) == "$all" ]]
 }
@@ -218,7 +212,7 @@ test_restarted_target() {
 	port 1
 	serve 1
 	wait_for 40 in_state live
-	wait_for 20 _io_runs
+	wait_for 20 io_runs
 	fio_finish
 }
 

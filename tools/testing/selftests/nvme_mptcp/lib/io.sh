@@ -45,3 +45,11 @@ fio_start() {
 	FIO=$!
 }
 fio_finish() { wait "$FIO" || fail "fio failed: $(tail -n 5 "$SCRATCH/load.json")"; }
+
+# io_runs: the target's disk is being used; for wait_for.
+io_runs() {
+	local before
+	before=$(</sys/block/nmtest/stat)
+	pause 0.3
+	[[ $(</sys/block/nmtest/stat) != "$before" ]]
+}
