@@ -4,19 +4,17 @@
  * the C2HTermReq for what is not in order. Included by target_engine.c.
  */
 
-static int engine_recvmsg(struct target_engine *engine, struct kvec *vec,
-			  unsigned int nr, size_t len)
+static int engine_recvmsg(struct target_engine *engine, struct msghdr *msg)
 {
-	struct msghdr msg = { .msg_flags = MSG_DONTWAIT };
+	size_t want = msg_data_left(msg);
 	int ret;
 
 	if (engine->drained)
 		return -EAGAIN;
-	iov_iter_kvec(&msg.msg_iter, ITER_DEST, vec, nr, len);
-	ret = sock_recvmsg(engine->tcp.sock, &msg, msg.msg_flags);
+	ret = sock_recvmsg(engine->tcp.sock, msg, msg->msg_flags);
 	if (ret > 0) {
 		engine->received += ret;
-		engine->drained = ret < len;
+		engine->drained = ret < want;
 	}
 	return ret;
 }
@@ -40,12 +38,15 @@ static int engine_recv_ahead(struct nvmet_tcp_queue *queue, struct kvec *vec)
 		{ .iov_base = vec->iov_base + have, .iov_len = want },
 		{ .iov_base = engine->ahead, .iov_len = ENGINE_READ_AHEAD },
 	};
+	struct msghdr msg = { .msg_flags = MSG_DONTWAIT };
 	int ret;
 
 	memcpy(vec->iov_base, ahead, have);
 	if (!want)
 		return have;
-	ret = engine_recvmsg(engine, both, 2, want + ENGINE_READ_AHEAD);
+	iov_iter_kvec(&msg.msg_iter, ITER_DEST, both, 2,
+		      want + ENGINE_READ_AHEAD);
+	ret = engine_recvmsg(engine, &msg);
 	if (ret <= 0)
 		return have ? have : ret;
 	engine->ahead_at = 0;
@@ -93,20 +94,12 @@ static int engine_recv_data(struct nvmet_tcp_queue *queue, struct msghdr *msg)
 {
 	struct target_engine *engine = to_engine(queue);
 	const void *ahead = engine->ahead + engine->ahead_at;
-	size_t left = msg_data_left(msg);
-	u32 have = engine_take(engine, min(left, ENGINE_READ_AHEAD));
-	int ret;
+	u32 have = engine_take(engine, min(msg_data_left(msg),
+					   ENGINE_READ_AHEAD));
 
 	if (have)
 		return copy_to_iter(ahead, have, &msg->msg_iter);
-	if (engine->drained)
-		return -EAGAIN;
-	ret = sock_recvmsg(queue->sock, msg, msg->msg_flags);
-	if (ret > 0) {
-		engine->received += ret;
-		engine->drained = ret < left;
-	}
-	return ret;
+	return engine_recvmsg(engine, msg);
 }
 
 /*

@@ -150,9 +150,7 @@ impl Port {
     pub(crate) fn is_wildcard(&self) -> bool {
         self.address.is_any()
     }
-}
 
-impl Port {
     /// Serves a connection, or closes it.
     fn serve(self: &Arc<Self>, socket: Socket) {
         let started = match socket.peer_address() {
