@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Targets that do something wrong are refused, with a message that says what. lib/rogue.py is such a target.
+# Targets that do something wrong are refused, with a message that says what. peer/rogue.py is such a target.
 # shellcheck source=lib.sh
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
@@ -20,12 +20,15 @@ refused() {
 
 rogue() {
 	rogue_ends
-	on_target python3 "$_LIB/rogue.py" "$(target_ip 0)" $PORT "$@" >$SCRATCH/rogue &
+	on_target python3 "$_LIB/../peer/rogue.py" "$(target_ip 0)" $PORT "$@" >$SCRATCH/rogue &
 	ROGUE=$!
 	wait_for 20 grep listening $SCRATCH/rogue
 }
 rogue_ends() {
-	[[ -z ${ROGUE:-} ]] || { pkill -P "$ROGUE" || true; kill "$ROGUE"; wait "$ROGUE" || true; }
+	[[ -n ${ROGUE:-} ]] || return 0
+	# $ROGUE is a shell that ends with the only program it runs, which runs until now.
+	pkill -P "$ROGUE"
+	wait "$ROGUE" || true
 	ROGUE=
 }
 

@@ -14,6 +14,8 @@ import struct
 import sys
 import threading
 
+from pdu import COMMON, crc32c
+
 wrong = {k: int(v) for k, v in (arg.split("=") for arg in sys.argv[3:])}
 IPPROTO_MPTCP = 262
 
@@ -32,21 +34,7 @@ def get(sock, length):
 
 
 def header(kind, hlen, plen, flags=0, pdo=0):
-    return struct.pack("<BBBBI", kind, flags, hlen, pdo, plen)
-
-
-TABLE = []
-for n in range(256):
-    for _ in range(8):
-        n = n >> 1 ^ (0x82f63b78 if n & 1 else 0)
-    TABLE.append(n)
-
-
-def crc32c(payload):
-    crc = 0xffffffff
-    for byte in payload:
-        crc = TABLE[(crc ^ byte) & 255] ^ crc >> 8
-    return struct.pack("<I", crc ^ 0xffffffff)
+    return COMMON.pack(kind, flags, hlen, pdo, plen)
 
 
 def icresp():
