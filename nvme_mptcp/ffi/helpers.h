@@ -91,5 +91,6 @@ struct workqueue_struct *ffi_alloc_workqueue(const char *name,
 unsigned long ffi_jiffies(void);
 unsigned long ffi_msecs_to_jiffies(unsigned int ms);
 unsigned int ffi_this_cpu(void);
+unsigned long ffi_current_task(void);
 
 #endif

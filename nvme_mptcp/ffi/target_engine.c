@@ -101,6 +101,7 @@ struct target_engine {
 	__le32 hdgst;			/* received with the last PDU */
 	bool stopped;
 	bool drained;			/* the socket is, unless io_work runs again */
+	bool again;			/* ... or has brought more itself */
 	u32 ahead_at;			/* read ahead, not taken yet: from here, */
 	u32 ahead_len;			/* so much */
 	u8 ahead[ENGINE_READ_AHEAD];
@@ -328,6 +329,14 @@ void target_engine_kick(struct nvmet_tcp_queue *queue)
  */
 void target_engine_data_ready(struct nvmet_tcp_queue *queue)
 {
+	struct target_engine *engine = to_engine(queue);
+
+	/* Its own doing, by letting go of the lock: it will look again. */
+	if (in_task() && READ_ONCE(engine->worker) == current) {
+		engine->again = true;
+		engine->drained = false;
+		return;
+	}
 	sk_incoming_cpu_update(queue->sock->sk);
 	target_engine_kick(queue);
 }

@@ -95,6 +95,12 @@ int target_engine_install(struct nvmet_tcp_queue *queue);
  * there is no more to take, else 1. @taken grows by the number of steps done.
  */
 int target_engine_recv(struct nvmet_tcp_queue *queue, int budget, int *taken);
+
+/*
+ * Whether data has arrived while the io_work held the socket's lock, for which
+ * it is not queued again. Forgets it.
+ */
+bool target_engine_again(struct nvmet_tcp_queue *queue);
 /* Ends the connection, or the controller, because of an error of the socket. */
 void target_engine_fail(struct nvmet_tcp_queue *queue, int error);
 /* For the io_work, or while it is kept from running. */

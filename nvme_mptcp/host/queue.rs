@@ -45,7 +45,8 @@ use crate::{
     work::{
         in_reclaim,
         this_cpu,
-        Deadline, //
+        Deadline,
+        Worker, //
     },
 };
 use kernel::{
@@ -109,6 +110,10 @@ pub(crate) struct Queue {
     gate: Gate,
     /// Requests have completed since somebody has polled.
     completed: Atomic<bool>,
+    /// The task that runs the queue's work.
+    worker: Worker,
+    /// What the worker itself did on the socket has brought more to receive.
+    again: Atomic<bool>,
     #[pin]
     state: Mutex<State>,
     #[pin]
@@ -129,6 +134,8 @@ impl Queue {
                 live: Atomic::new(false),
                 gate: Gate::new(),
                 completed: Atomic::new(false),
+                worker: Worker::none(),
+                again: Atomic::new(false),
                 state <- new_mutex!(State::Allocated, "nvme_mptcp_queue"),
                 sender <- new_mutex!(sender, "nvme_mptcp_send"),
                 reception <- new_mutex!(None, "nvme_mptcp_receive"),
@@ -323,9 +330,11 @@ impl Queue {
     /// The queue's work: sends and receives in turns, within a budget of time.
     pub(crate) fn io_work(&self) {
         let deadline = Deadline::in_ms(WORK_BUDGET_MS);
+        let _working = self.worker.enter();
 
         loop {
             let mut busy = false;
+            self.again.store(false, Relaxed);
             let mut sender_is_ours = false;
 
             // If somebody else is sending they take care of what waits.
@@ -340,6 +349,7 @@ impl Queue {
                 Ok(bytes) => busy |= bytes > 0,
                 Err(_) => return,
             }
+            busy |= self.again.load(Relaxed);
             busy |= sender_is_ours && self.engine.pending() && !self.gate.is_closed();
 
             if !busy || !self.engine.receives() {
@@ -363,7 +373,13 @@ impl Queue {
 
 impl SocketEvents for Queue {
     fn data_ready(&self, _state: ConnectionState) {
-        if self.engine.receives() {
+        if !self.engine.receives() {
+            return;
+        }
+        // The work itself made room for it, and will look again.
+        if self.worker.is_current() {
+            self.again.store(true, Relaxed);
+        } else {
             self.engine.kick();
         }
     }

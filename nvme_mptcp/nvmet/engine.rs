@@ -214,6 +214,13 @@ impl<C: Connection> Engine<C> {
         unsafe { bindings::target_engine_keep_polling(self.as_ptr(), steps) }
     }
 
+    /// Whether what the io work did on the socket has brought more to receive since this was last
+    /// asked, which is not told in another way. For the io work only.
+    pub(crate) fn again(&self) -> bool {
+        // SAFETY: The queue is live.
+        unsafe { bindings::target_engine_again(self.as_ptr()) }
+    }
+
     /// Whether answers wait to be sent. For the io work only.
     pub(crate) fn has_answers(&self) -> bool {
         // SAFETY: The queue is live.

@@ -247,12 +247,16 @@ impl Queue {
                 }
                 Ok(Sent::Nothing) => pending |= self.engine.has_answers(),
                 // If it has opened meanwhile, others shall have their turn first all the same.
-                Ok(Sent::NoRoom) => return Ok(pending || !self.gate.is_closed()),
+                Ok(Sent::NoRoom) => {
+                    return Ok(pending | self.engine.again() || !self.gate.is_closed());
+                }
                 Err(e) => {
                     self.engine.fail(e);
                     return Err(e);
                 }
             }
+            // Sending, too, may have brought more to receive.
+            pending |= self.engine.again();
             if !pending || *steps >= WORK_BUDGET {
                 return Ok(pending);
             }

@@ -5,6 +5,11 @@
 
 use crate::ffi::bindings;
 use kernel::ffi::c_ulong;
+#[cfg(host)]
+use kernel::sync::atomic::{
+    Atomic,
+    Relaxed, //
+};
 
 /// The point in time at which a work item should let others run.
 pub(crate) struct Deadline(c_ulong);
@@ -36,6 +41,49 @@ pub(crate) fn msecs_to_jiffies(ms: u32) -> c_ulong {
 pub(crate) fn this_cpu() -> u32 {
     // SAFETY: Reads a per-CPU number.
     unsafe { bindings::ffi_this_cpu() }
+}
+
+/// Which task runs a work item, so that it can be told from others.
+///
+/// Locks of a socket, when released, call back about what has happened meanwhile. A work item that is the
+/// cause of such a call need not be queued anew.
+#[cfg(host)]
+pub(crate) struct Worker(Atomic<usize>);
+
+#[cfg(host)]
+impl Worker {
+    /// Nobody yet.
+    pub(crate) const fn none() -> Self {
+        Self(Atomic::new(0))
+    }
+
+    /// The current task is it, until the returned guard is dropped.
+    #[must_use = "the task stops being it when this is dropped"]
+    pub(crate) fn enter(&self) -> Working<'_> {
+        // SAFETY: Reads which task this is.
+        self.0.store(unsafe { bindings::ffi_current_task() }, Relaxed);
+        Working(self)
+    }
+
+    /// Whether the caller is it, and not an interrupt on top of it. Any context.
+    pub(crate) fn is_current(&self) -> bool {
+        // SAFETY: As above.
+        match unsafe { bindings::ffi_current_task() } {
+            0 => false,
+            task => task == self.0.load(Relaxed),
+        }
+    }
+}
+
+/// See [`Worker::enter`].
+#[cfg(host)]
+pub(crate) struct Working<'a>(&'a Worker);
+
+#[cfg(host)]
+impl Drop for Working<'_> {
+    fn drop(&mut self) {
+        self.0 .0.store(0, Relaxed);
+    }
 }
 
 /// Whether the current task is reclaiming memory, and so may hold any lock under which memory is
