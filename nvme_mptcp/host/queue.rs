@@ -67,6 +67,10 @@ use kernel::{
 /// How long the queue's work may keep a CPU before others get their turn.
 const WORK_BUDGET_MS: u32 = 1;
 
+/// With so many requests in flight a further one is sent by the queue's work, together with those
+/// that come until it runs: the time that it waits is hidden by the others.
+const INLINE_DEPTH: i32 = 4;
+
 /// The connection of a queue, by what has been done with it.
 enum State {
     /// There is none.
@@ -114,6 +118,9 @@ pub(crate) struct Queue {
     worker: Worker,
     /// What the worker itself did on the socket has brought more to receive.
     again: Atomic<bool>,
+    /// Requests that have been submitted and not answered, roughly: answers to what was not
+    /// submitted (asynchronous events) count as well.
+    in_flight: Atomic<i32>,
     #[pin]
     state: Mutex<State>,
     #[pin]
@@ -136,6 +143,7 @@ impl Queue {
                 completed: Atomic::new(false),
                 worker: Worker::none(),
                 again: Atomic::new(false),
+                in_flight: Atomic::new(0),
                 state <- new_mutex!(State::Allocated, "nvme_mptcp_queue"),
                 sender <- new_mutex!(sender, "nvme_mptcp_send"),
                 reception <- new_mutex!(None, "nvme_mptcp_receive"),
@@ -183,6 +191,7 @@ impl Queue {
                 receiver,
             });
             self.gate.reset();
+            self.in_flight.store(0, Relaxed);
             self.sender.lock().set_socket(Some(socket.clone()));
             if self.id != 0 {
                 self.engine.assign_cpu();
@@ -266,12 +275,13 @@ impl Queue {
         self.state.lock().socket()?.local_address().ok()
     }
 
-    /// Queues a started request; sends at once if nothing else is waiting and this is the queue's
-    /// CPU, so that a lone command waits for no work item.
+    /// Queues a started request; sends at once if nothing else is waiting, few are in flight and this
+    /// is the queue's CPU, so that a lone command waits for no work item.
     ///
     /// If more requests follow it only queues: the last one, or `commit()`, sends them all in one.
     pub(crate) fn submit(&self, rq: crate::block::Request<'_>, last: bool) {
-        let idle = !self.engine.pending();
+        let few = self.in_flight.fetch_add(1, Relaxed) < INLINE_DEPTH;
+        let idle = few && !self.engine.pending();
         self.engine.push(rq);
         if !last {
             return;
@@ -323,6 +333,7 @@ impl Queue {
         let (bytes, completed) = receiver.receive()?;
         if completed > 0 {
             self.completed.store(true, Relaxed);
+            self.in_flight.fetch_sub(completed as i32, Relaxed);
         }
         Ok(bytes)
     }
