@@ -416,8 +416,9 @@ impl SocketEvents for Queue {
 }
 
 /// The timeout of a request that is completed at once: stops the queue first, so that nothing uses
-/// the request any more.
+/// the request any more, and closes its connection, so that nothing of the request arrives later.
 pub(crate) fn complete_timed_out(queue: &Queue, rq: crate::block::Request<'_>) {
     queue.stop();
+    queue.release();
     engine::complete_timed_out(rq);
 }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Notices that a connection loses MPTCP.
+//! A look at each connection, once in a while: which subflows it has now, and whether it still has any.
+//!
+//! The path manager adds subflows without telling us, and they lack what the connection was set up
+//! with for storage traffic.
 //!
 //! When something on the way begins to change data or to remove options, and there is a single
 //! subflow, MPTCP goes on as plain TCP (the infinite mapping of RFC 8684, 3.7), and says so to nobody.
@@ -29,11 +32,13 @@ impl Watch {
         }
     }
 
-    /// Whether `socket` has lost MPTCP; true once. Looks once in a while only, when called at all.
+    /// Whether `socket` has lost MPTCP; true once. Looks once in a while only, when called at all,
+    /// and then prepares new subflows as well.
     pub(crate) fn lost(&mut self, socket: &Socket) -> bool {
         if !self.speaks || !self.next_look.passed() {
             return false;
         }
+        socket.prepare_subflows();
         self.speaks = socket.speaks_mptcp();
         self.next_look = Deadline::in_ms(INTERVAL_MS);
         !self.speaks

@@ -108,6 +108,27 @@ impl NoReclaim {
     }
 }
 
+/// While this exists the current task's allocations do not start I/O to get memory.
+///
+/// For bringing a disk back: pages that are to be written to just that disk cannot be what we wait for.
+#[must_use = "the scope ends when this is dropped"]
+pub(crate) struct NoIo(u32);
+
+impl NoIo {
+    /// Enters the scope.
+    pub(crate) fn enter() -> Self {
+        // SAFETY: Sets a flag of the current task.
+        Self(unsafe { bindings::ffi_memalloc_noio_save() })
+    }
+}
+
+impl Drop for NoIo {
+    fn drop(&mut self) {
+        // SAFETY: Restores what `enter()` saved. Guards nest, since they live in one task's scopes.
+        unsafe { bindings::ffi_memalloc_noio_restore(self.0) };
+    }
+}
+
 impl Drop for NoReclaim {
     fn drop(&mut self) {
         // SAFETY: Restores what `enter()` saved. Guards nest, since they live in one task's scopes.

@@ -44,6 +44,18 @@ test_host_under_load() {
 	verify --bs=64k --size=4m
 }
 
+# One that has lost its target, and waits for it.
+test_host_that_reconnects() {
+	connect mptcp --reconnect-delay=2
+	unserve 1
+	wait_for 20 in_state connecting
+	rmmod nvme_mptcp
+	[[ -z $(controllers) && ! -e $DISK ]]
+	serve 1
+	connect mptcp
+	verify --bs=64k --size=4m
+}
+
 test_target_with_a_port() {
 	! rmmod nvmet_mptcp || fail "removed although a port uses it"
 	connect mptcp
