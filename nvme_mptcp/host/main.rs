@@ -71,7 +71,15 @@ fn replace_tcp() -> Result<Option<Pin<KBox<nvme::fabrics::Registration<transport
     if !nvme::params::replace_tcp() {
         return Ok(None);
     }
+    // Fabrics takes the first one that has a name.
+    let first = !nvme::params::nvme_tcp_is_there();
     let registration = KBox::pin_init(nvme::fabrics::Registration::new(), GFP_KERNEL)?;
-    pr_info!("serving the transport tcp too; if nvme-tcp was loaded before, that one still does\n");
+    if first {
+        pr_info!("serving the transport tcp too, in place of nvme-tcp\n");
+    } else {
+        pr_warn!(
+            "replace_tcp: nvme-tcp came first, and serves the transport tcp until it is removed\n"
+        );
+    }
     Ok(Some(registration))
 }

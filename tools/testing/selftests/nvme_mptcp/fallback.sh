@@ -23,6 +23,8 @@ test_require_mptcp() {
 	host_parameter require_mptcp 0
 	wait_for 20 in_state live
 	verify --bs=64k --size=2m
+	# Said once a controller, however often it connects.
+	[[ $(dmesg_count 'does not speak MPTCP') == 1 ]]
 }
 
 test_require_mptcp_with_mptcp() {

@@ -161,7 +161,7 @@ test_ctrl_loss_tmo() {
 
 # I/O that waits for a reconnect gives up after this time, the controller does not.
 test_fast_io_fail_tmo() {
-	connect_raw mptcp reconnect_delay=1 ctrl_loss_tmo=600 fast_io_fail_tmo=2
+	connect mptcp --reconnect-delay=1 --ctrl-loss-tmo=600 --fast_io_fail_tmo=2
 	unserve 1
 	wait_for 20 in_state connecting
 	local status=0

@@ -20,6 +20,8 @@ refused() {
 
 rogue() {
 	rogue_ends
+	# Or what the one before has said is taken for this one's.
+	: >$SCRATCH/rogue
 	on_target python3 "$_LIB/../peer/rogue.py" "$(target_ip 0)" $PORT "$@" >$SCRATCH/rogue &
 	ROGUE=$!
 	wait_for 20 grep listening $SCRATCH/rogue
