@@ -31,9 +31,7 @@ written() { awk '{ print int($7 / 2048) }' "/sys/block/$(path_device)/stat"; }
 
 # A file that is larger than the memory, written through the page cache.
 test_dirty_pages() {
-	mkfs.ext4 -q $DISK
-	mkdir $SCRATCH/mnt
-	mount $DISK $SCRATCH/mnt
+	file_system
 	confined fio --name=dirty --directory=$SCRATCH/mnt --rw=write --bs=256k --size=$((3 * MIB))m --end_fsync=1 \
 		--verify=crc32c --verify_fatal=1 --output=$SCRATCH/fio.txt || fail "$(<$SCRATCH/fio.txt)"
 	note "memory $MIB MiB, file $((3 * MIB)) MiB, written $(written) MiB"
@@ -45,8 +43,7 @@ test_dirty_pages() {
 # hog_start: a process that uses more memory than it may, again and again; the rest of it is on the disk. hog_finish ends
 # it, and it fails if a page of it ever came back wrong.
 hog_start() {
-	mkswap -q $DISK
-	swapon $DISK
+	swap_on
 	confined "$_LIB/../peer/hog.py" $((5 * MIB / 2)) $SCRATCH/enough >$SCRATCH/hog &
 	HOG=$!
 	wait_for 60 swaps
@@ -55,7 +52,7 @@ hog_finish() {
 	touch $SCRATCH/enough
 	wait $HOG
 	note "memory $MIB MiB, used $((5 * MIB / 2)) MiB, written $(written) MiB, read all of it $(wc -l <$SCRATCH/hog) times"
-	swapoff $DISK
+	swap_off
 }
 swaps() {
 	local before
@@ -112,6 +109,7 @@ _all_alike() {
 test_reserves_for_every_subflow() {
 	local flags
 	[[ -e /sys/kernel/btf/vmlinux ]] || lacks "the types of the kernel (BTF)"
+	# This takes away what an earlier run has left.
 	echo 'f:nvme_mptcp_test tcp_rcv_established address=sk->__sk_common.skc_rcv_saddr:x32 port=sk->__sk_common.skc_num:u16 allocation=sk->sk_allocation:x32' \
 		>/sys/kernel/tracing/dynamic_events
 	limit_rate 100
