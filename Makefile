@@ -18,6 +18,9 @@ else
 	$(Q)scripts/build modules
 endif
 
+tool: ## build nvme-mptcp, the program, with its man pages and completions, in out/tool
+	$(Q)scripts/tool build
+
 demo: all ## one VM, four NICs: nvme-tcp on one NIC against nvme-mptcp on all
 	$(Q)scripts/demo
 
@@ -29,6 +32,7 @@ bench: all ## nvme-mptcp beside its peers, in one VM; QUICK=1 for less
 
 check: ## formats, lints, unit tests; no VM
 	$(Q)scripts/check
+	$(Q)scripts/tool check
 
 install: ## (with KDIR) install the modules for the kernel of KDIR
 	$(Q)$(MAKE) -C $(KDIR) M=$(CURDIR) modules_install
@@ -46,4 +50,4 @@ endif
 help: ## this list
 	$(Q)sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
-.PHONY: all demo test bench check install rust-analyzer clean help
+.PHONY: all tool demo test bench check install rust-analyzer clean help
