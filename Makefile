@@ -21,6 +21,9 @@ endif
 tool: ## build nvme-mptcp, the program, with its man pages and completions, in out/tool
 	$(Q)scripts/tool build
 
+deb: all tool ## Debian packages of the modules, the tool and the selftests, in out/deb
+	$(Q)scripts/deb
+
 demo: all ## one VM, four NICs: nvme-tcp on one NIC against nvme-mptcp on all
 	$(Q)scripts/demo
 
@@ -50,4 +53,4 @@ endif
 help: ## this list
 	$(Q)sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
-.PHONY: all tool demo test bench check install rust-analyzer clean help
+.PHONY: all tool deb demo test bench check install rust-analyzer clean help
