@@ -40,6 +40,19 @@ check: ## formats, lints, unit tests; no VM
 install: ## (with KDIR) install the modules for the kernel of KDIR
 	$(Q)$(MAKE) -C $(KDIR) M=$(CURDIR) modules_install
 
+PREFIX ?= /usr/local
+TOOL ?= out/tool
+
+install-tool: ## install what is in TOOL (default: what make tool built) below DESTDIR and PREFIX
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(TOOL)/nvme-mptcp
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/sbin tools/nvmet/nvmet-config
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $(TOOL)/man/*.1
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 tools/nvmet/nvmet-config.8
+	install -D -m 644 $(TOOL)/completions/nvme-mptcp.bash \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/nvme-mptcp
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(TOOL)/completions/_nvme-mptcp
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d $(TOOL)/completions/nvme-mptcp.fish
+
 rust-analyzer: ## write rust-project.json
 	$(Q)scripts/build rust-analyzer
 
@@ -53,4 +66,4 @@ endif
 help: ## this list
 	$(Q)sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
-.PHONY: all tool deb demo test bench check install rust-analyzer clean help
+.PHONY: all tool deb demo test bench check install install-tool rust-analyzer clean help

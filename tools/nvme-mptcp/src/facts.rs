@@ -96,22 +96,28 @@ impl Facts {
         if facts.mptcp_enabled.is_some() {
             facts.look(|facts| {
                 let mut manager = PathManager::open()?;
-                facts.limits = Some(manager.limits()?);
+                let limits = manager.limits()?;
+                // Limits tell nothing without these.
                 facts.endpoints = manager.endpoints()?;
+                facts.limits = Some(limits);
                 Ok(())
             });
         }
-        // Without these modules there is nobody who has connections.
+        // Without these there is nobody who has connections.
         if !facts.controllers.is_empty() || !facts.ports.is_empty() {
             facts.look(|facts| {
                 let mut diag = Diag::open()?;
+                // Ports are the same in every network namespace, and listen in one.
+                let listeners = diag.listeners()?;
+                facts.ports.retain(|port| {
+                    listeners.iter().any(|listener| listener.port() == port.port)
+                });
                 let mptcp = if facts.mptcp_enabled.is_some() {
                     diag.mptcp()?
                 } else {
                     Vec::new()
                 };
-                let tcp = diag.tcp()?;
-                facts.connections = facts.connections(mptcp, tcp);
+                facts.connections = facts.connections(mptcp, diag.tcp()?);
                 Ok(())
             });
         }

@@ -127,7 +127,9 @@ impl Look {
 
     /// The option of "paths setup" for this machine.
     pub fn side(&self) -> &'static str {
-        if self.is_target() && !self.is_host() {
+        let mut connections = self.facts.connections.iter();
+        let connects = connections.any(|connection| connection.side == Side::Host);
+        if self.is_target() && !connects {
             "--target"
         } else {
             "--host"

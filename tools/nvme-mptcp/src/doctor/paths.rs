@@ -4,6 +4,7 @@
 
 use super::{hint, problem, Finding, Look};
 use crate::facts::Side;
+use crate::table::count;
 use std::collections::BTreeMap;
 
 pub fn limits(look: &Look) -> Vec<Finding> {
@@ -27,8 +28,9 @@ pub fn limits(look: &Look) -> Vec<Finding> {
         found.push(problem(
             "limits-too-small",
             format!(
-                "MPTCP may make {} paths besides the first of a connection, but there are endpoints for {needed}.",
-                limits.subflows
+                "MPTCP may make {} besides the first of a connection, but there are endpoints for \
+                 {needed} more.",
+                count(limits.subflows as usize, "path")
             ),
             &[&mend, by_hand],
         ));

@@ -23,8 +23,9 @@ const SUBFLOW_TOKEN_LOC: u16 = 2;
 const SUBFLOW_FLAGS: u16 = 8;
 const SUBFLOW_BACKUP: u32 = (1 << 4) | (1 << 5);
 const INFO_FALLBACK: u32 = 1 << 0;
-/// TCP_ESTABLISHED, as a bit; or all states but it, TIME_WAIT, CLOSE and LISTEN.
-pub const ESTABLISHED: u32 = 1 << 1;
+/// States, as bits.
+const ESTABLISHED: u32 = 1 << 1;
+const LISTEN: u32 = 1 << 10;
 
 /// An MPTCP connection as its socket tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,23 +71,30 @@ impl Diag {
     }
 
     pub fn mptcp(&mut self) -> Result<Vec<Mptcp>> {
-        self.sockets(IPPROTO_MPTCP, mptcp)
+        self.sockets(IPPROTO_MPTCP, ESTABLISHED, mptcp)
             .context("cannot list MPTCP connections (mptcp_diag)")
     }
 
     pub fn tcp(&mut self) -> Result<Vec<Tcp>> {
-        self.sockets(IPPROTO_TCP.into(), tcp)
+        self.sockets(IPPROTO_TCP.into(), ESTABLISHED, tcp)
             .context("cannot list TCP connections (tcp_diag)")
+    }
+
+    /// The addresses that somebody listens on, the kernel included.
+    pub fn listeners(&mut self) -> Result<Vec<SocketAddr>> {
+        self.sockets(IPPROTO_TCP.into(), LISTEN, |head, _| Some(ends(head)?.0))
+            .context("cannot list who listens (tcp_diag)")
     }
 
     fn sockets<T>(
         &mut self,
         protocol: u32,
+        states: u32,
         parse: fn(&Fields<'_>, Attributes<'_>) -> Option<T>,
     ) -> Result<Vec<T>> {
         let mut found = Vec::new();
         for family in [2, 10] {
-            for message in self.0.dump(request(family, protocol))? {
+            for message in self.0.dump(request(family, protocol, states))? {
                 let (head, attributes) = message.split(INET_DIAG_MSG)?;
                 found.extend(parse(&Fields(head), attributes));
             }
@@ -96,11 +104,11 @@ impl Diag {
 }
 
 /// struct inet_diag_req_v2. The number of MPTCP does not fit there, so an attribute has it.
-fn request(family: u8, protocol: u32) -> Message {
+fn request(family: u8, protocol: u32, states: u32) -> Message {
     let small = u8::try_from(protocol).unwrap_or(IPPROTO_RAW);
     let wanted = (1 << (INET_DIAG_INFO - 1)) | (1 << (INET_DIAG_CONG - 1));
     let mut head = vec![family, small, wanted, 0];
-    head.extend(ESTABLISHED.to_ne_bytes());
+    head.extend(states.to_ne_bytes());
     head.extend([0; 48]);
     Message::new(
         SOCK_DIAG_BY_FAMILY,
@@ -182,7 +190,7 @@ mod tests {
 
     #[test]
     fn the_protocol_number_of_mptcp_is_in_an_attribute() {
-        let message = request(2, IPPROTO_MPTCP);
+        let message = request(2, IPPROTO_MPTCP, ESTABLISHED);
         let (head, attributes) = message.split(56).unwrap();
         assert_eq!(head[1], IPPROTO_RAW);
         assert_eq!(attributes.u32(REQ_PROTOCOL), Some(262));

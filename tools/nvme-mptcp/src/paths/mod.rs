@@ -165,9 +165,7 @@ fn setup(options: &cli::Setup) -> Result<()> {
             "ip address, ip link set NIC up",
         ));
     }
-    let there = manager
-        .endpoints()
-        .context("only root can read and set endpoints")?;
+    let there = manager.endpoints()?;
     let mut plan = plan::setup(&chosen, options.host, manager.limits()?, &there);
     if options.persistent {
         let names: Vec<&str> = chosen.iter().map(|nic| nic.name.as_str()).collect();
@@ -181,9 +179,7 @@ fn setup(options: &cli::Setup) -> Result<()> {
 fn clear(options: &cli::Clear) -> Result<()> {
     let nics = Routes::open()?.nics()?;
     let mut manager = PathManager::open().map_err(|_| no_mptcp())?;
-    let there = manager
-        .endpoints()
-        .context("only root can read and set endpoints")?;
+    let there = manager.endpoints()?;
     let chosen = if options.nics.is_empty() {
         None
     } else {

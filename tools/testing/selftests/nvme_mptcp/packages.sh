@@ -52,7 +52,7 @@ _install_and_remove() {
 	nvme-mptcp status
 	[[ -e /usr/share/man/man1/nvme-mptcp-doctor.1.gz && -e /usr/share/man/man8/nvmet-config.8.gz ]]
 	bash -c '. /usr/share/bash-completion/completions/nvme-mptcp && complete -p nvme-mptcp'
-	/usr/libexec/nvme-mptcp/selftests/tool_status.sh --list | grep '^four_nics '
+	/usr/share/nvme-mptcp/selftests/tool_status.sh --list | grep '^four_nics '
 	# Again, as an upgrade does.
 	debs -i "$DEBS"/*.deb
 	modprobe nvme_mptcp

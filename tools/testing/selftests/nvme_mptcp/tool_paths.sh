@@ -85,7 +85,7 @@ test_wrong_use() {
 	expect 2 host_tool paths setup host1
 	said '--host'
 	# Not root: it says what to do.
-	expect 2 on_host setpriv --reuid=1000 --clear-groups "$TOOL" paths setup --host host1
+	expect 2 on_host setpriv --reuid=1000 --clear-groups "$TOOL" paths setup --host host1 --apply
 	said 'try: the same as root'
 }
 

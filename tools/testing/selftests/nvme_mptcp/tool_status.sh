@@ -77,9 +77,11 @@ test_tcp_and_twice() {
 	connect mptcp --nr-io-queues=1
 	first=$CTRL
 	connect mptcp --nr-io-queues=1 --duplicate-connect
-	host_tool status --json >"$SCRATCH/status"
-	json '.controllers | length == 2 and all(.connections | length == 2)'
-	json '.shared == [] and ([.controllers[].connections[].queue] == [0, 1, 0, 1])'
+	if [[ -e /sys/kernel/debug/nvme_mptcp/$CTRL ]]; then
+		host_tool status --json >"$SCRATCH/status"
+		json '.controllers | length == 2 and all(.connections | map(.queue) | sort == [0, 1])'
+		json '.shared == []'
+	fi
 	# Without debugfs it does not guess.
 	on_host unshare -m sh -c 'umount /sys/kernel/debug && exec "$0" status --json' "$TOOL" >"$SCRATCH/status"
 	json '(.shared | length) == 4 and (.controllers | all(.connections == []))'
@@ -109,8 +111,8 @@ test_top() {
 	said "^  $CTRL +8 +[1-9][0-9.]* [KM]iB "
 	said '^  host2 +2 +[1-9][0-9.]* [KM]iB '
 	fio_finish
-	# The batches are told by the module.
-	said "^  $CTRL .* [1-9][0-9.]* +#+\$"
+	# What a batch has is told by the module.
+	[[ ! -e /sys/kernel/debug/nvme_mptcp/$CTRL ]] || said "^  $CTRL .* [1-9][0-9.]* +#+\$"
 }
 
 # On a real terminal: a frame is drawn, and q ends it.
