@@ -113,6 +113,9 @@ pub struct Clear {
     /// Do it
     #[arg(long)]
     pub apply: bool,
+    /// Also what live connections of NVMe need: one that loses its first path this way may stall for a minute
+    #[arg(long)]
+    pub force: bool,
     #[command(flatten)]
     pub place: Place,
 }

@@ -110,7 +110,9 @@ impl Facts {
                 // Ports are the same in every network namespace, and listen in one.
                 let listeners = diag.listeners()?;
                 facts.ports.retain(|port| {
-                    listeners.iter().any(|listener| listener.port() == port.port)
+                    listeners
+                        .iter()
+                        .any(|listener| listener.port() == port.port)
                 });
                 let mptcp = if facts.mptcp_enabled.is_some() {
                     diag.mptcp()?
@@ -118,6 +120,7 @@ impl Facts {
                     Vec::new()
                 };
                 facts.connections = facts.connections(mptcp, diag.tcp()?);
+                facts.find_nics();
                 Ok(())
             });
         }
@@ -176,6 +179,26 @@ impl Facts {
             }));
         }
         found
+    }
+
+    /// Notes by which NIC each path goes. That is not always the one with its address: a path to a target's first
+    /// address may arrive through any NIC of it.
+    fn find_nics(&mut self) {
+        let mut routes = Routes::open().ok();
+        let mut known: BTreeMap<(IpAddr, IpAddr), Option<u32>> = BTreeMap::new();
+        let mut connections = std::mem::take(&mut self.connections);
+        for path in connections.iter_mut().flat_map(|connection| &mut connection.subflows) {
+            let (from, to) = (path.local.ip(), path.remote.ip());
+            path.interface = path.interface.or_else(|| {
+                *known.entry((from, to)).or_insert_with(|| {
+                    let way = routes.as_mut().and_then(|routes| routes.way(from, to).ok());
+                    way.map(|way| way.interface).or(self.nic_of(from).map(|nic| nic.index))
+                })
+            });
+            let nic = path.interface.and_then(|index| self.nic(index));
+            path.nic = nic.map(|nic| nic.name.clone());
+        }
+        self.connections = connections;
     }
 
     /// Notes whose connection it is; nothing if it is not of NVMe.

@@ -12,7 +12,7 @@ use serde::Serialize;
 /// What went through a NIC, of some connections.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub struct NicShare {
-    /// None for paths whose local address has no NIC here any more.
+    /// None for paths whose NIC is gone.
     pub nic: Option<String>,
     pub paths: usize,
     pub sent: u64,
@@ -35,7 +35,7 @@ pub struct Group<'a, T: Serialize> {
 }
 
 impl<'a, T: Serialize> Group<'a, T> {
-    fn new(facts: &Facts, owner: &'a T, connections: Vec<&'a Connection>) -> Self {
+    fn new(owner: &'a T, connections: Vec<&'a Connection>) -> Self {
         let paths = connections
             .iter()
             .map(|connection| connection.subflows.len());
@@ -43,7 +43,7 @@ impl<'a, T: Serialize> Group<'a, T> {
             owner,
             paths: paths.min().unwrap_or(0),
             fallback: connections.iter().any(|connection| connection.fallback),
-            nics: shares(facts, &connections),
+            nics: shares(&connections),
             connections,
         }
     }
@@ -119,20 +119,19 @@ fn kind(connection: &Connection) -> &'static str {
 }
 
 /// In the order of the NICs.
-pub fn shares(facts: &Facts, connections: &[&Connection]) -> Vec<NicShare> {
+pub fn shares(connections: &[&Connection]) -> Vec<NicShare> {
     let mut found: Vec<(u32, NicShare)> = Vec::new();
     for path in connections
         .iter()
         .flat_map(|connection| &connection.subflows)
     {
-        let nic = facts.nic_of(path.local.ip());
-        let index = nic.map_or(u32::MAX, |nic| nic.index);
+        let index = path.interface.unwrap_or(u32::MAX);
         let position = found
             .iter()
             .position(|(other, _)| *other == index)
             .unwrap_or_else(|| {
                 let share = NicShare {
-                    nic: nic.map(|nic| nic.name.clone()),
+                    nic: path.nic.clone(),
                     ..NicShare::default()
                 };
                 found.push((index, share));
@@ -194,15 +193,13 @@ pub struct Report<'a> {
 impl<'a> Report<'a> {
     pub fn new(facts: &'a Facts) -> Self {
         let controllers = facts.controllers.iter().map(|controller| {
-            Group::new(
-                facts,
-                controller,
+            Group::new(controller,
                 facts.connections_of(&controller.name).collect(),
             )
         });
         let ports = facts.ports.iter().map(|port| {
             let own = |connection: &&Connection| connection.port.as_deref() == Some(&port.id);
-            Group::new(facts, port, facts.connections.iter().filter(own).collect())
+            Group::new(port, facts.connections.iter().filter(own).collect())
         });
         let shared = |connection: &&Connection| {
             connection.side == Side::Host && connection.controller.is_none()

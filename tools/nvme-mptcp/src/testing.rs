@@ -70,6 +70,8 @@ pub fn connection(controller: &str, nics: &[u8]) -> Connection {
         local: (own(*nic), 40000).into(),
         remote: (peer(*nic), 4420).into(),
         token: Some(1),
+        interface: Some(u32::from(*nic) + 10),
+        nic: Some(format!("eth{nic}")),
         backup: false,
         rtt_us: 500,
         min_rtt_us: 400,

@@ -48,7 +48,7 @@ pub fn unequal(look: &Look) -> Vec<Finding> {
                 .connections
                 .iter()
                 .flat_map(|connection| &connection.subflows)
-                .any(|path| nic.has(path.local.ip()));
+                .any(|path| path.interface == Some(nic.index));
         if let (true, Some(speed)) = (path, nic.speed_mbit) {
             speeds.insert(&nic.name, speed);
         }

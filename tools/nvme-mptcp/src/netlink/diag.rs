@@ -52,6 +52,10 @@ pub struct Tcp {
     /// Token of the connection that it is a subflow of.
     #[serde(skip)]
     pub token: Option<u32>,
+    /// The NIC that its packets leave through; the socket knows it only if it is bound to one.
+    #[serde(skip)]
+    pub interface: Option<u32>,
+    pub nic: Option<String>,
     pub backup: bool,
     pub rtt_us: u32,
     pub min_rtt_us: u32,
@@ -161,6 +165,8 @@ fn tcp(head: &Fields<'_>, attributes: Attributes<'_>) -> Option<Tcp> {
         local,
         remote,
         token: ulp.and_then(|ulp| ulp.u32(SUBFLOW_TOKEN_LOC)),
+        interface: head.u32(40).filter(|index| *index != 0),
+        nic: None,
         backup: ulp.and_then(|ulp| ulp.u32(SUBFLOW_FLAGS)).unwrap_or(0) & SUBFLOW_BACKUP != 0,
         rtt_us: info.u32(68)?,
         min_rtt_us: info.u32(148).unwrap_or(0),

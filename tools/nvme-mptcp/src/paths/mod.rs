@@ -7,13 +7,14 @@ mod plan;
 
 use crate::advice;
 use crate::cli;
-use crate::facts::Facts;
+use crate::facts::{Connection, Facts};
 use crate::netlink::pm::{Endpoint, Limits, PathManager};
-use crate::netlink::route::{Nic, Routes};
+use crate::netlink::route::Nic;
 use crate::table::{json, out, table};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use plan::{Plan, Step};
 use serde::Serialize;
+use std::net::IpAddr;
 
 /// What a kernel has that nobody has configured.
 const DEFAULT: Limits = Limits {
@@ -133,6 +134,12 @@ fn chosen<'a>(nics: &'a [Nic], names: &[String]) -> Result<Vec<&'a Nic>> {
 
 /// Says what is planned, and does it if told to.
 fn carry_out(plan: &Plan, apply: bool, again: &str) -> Result<()> {
+    for kept in &plan.kept {
+        out(&format!(
+            "the endpoint {kept} stays as it is: a connection began from there (nvme-mptcp status); disconnect it, or \
+             paths clear --force\n"
+        ))?;
+    }
     if plan.is_empty() {
         return out("nothing to do\n");
     }
@@ -156,41 +163,49 @@ fn carry_out(plan: &Plan, apply: bool, again: &str) -> Result<()> {
 }
 
 fn setup(options: &cli::Setup) -> Result<()> {
-    let nics = Routes::open()?.nics()?;
-    let mut manager = PathManager::open().map_err(|_| no_mptcp())?;
-    let chosen = chosen(&nics, &options.nics)?;
+    let facts = Facts::gather()?;
+    let limits = facts.limits.ok_or_else(no_mptcp)?;
+    let chosen = chosen(&facts.nics, &options.nics)?;
     if chosen.is_empty() {
         return Err(advice::error(
             "no NIC is up and has an address",
             "ip address, ip link set NIC up",
         ));
     }
-    let there = manager.endpoints()?;
-    let mut plan = plan::setup(&chosen, options.host, manager.limits()?, &there);
+    let needed = in_use(&facts.connections);
+    let mut plan = plan::setup(&chosen, options.host, limits, &facts.endpoints, &needed);
     if options.persistent {
         let names: Vec<&str> = chosen.iter().map(|nic| nic.name.as_str()).collect();
         let unit = persist::Unit::new(&options.place.unit_directory);
-        plan.steps
-            .push(Step::WriteUnit(unit.with(options.host, &names)?));
+        plan.steps.push(Step::WriteUnit(unit.with(options.host, &names)?));
     }
     carry_out(&plan, options.apply, "with --apply it is")
 }
 
 fn clear(options: &cli::Clear) -> Result<()> {
-    let nics = Routes::open()?.nics()?;
-    let mut manager = PathManager::open().map_err(|_| no_mptcp())?;
-    let there = manager.endpoints()?;
-    let chosen = if options.nics.is_empty() {
-        None
-    } else {
-        Some(chosen(&nics, &options.nics)?)
+    let facts = Facts::gather()?;
+    let limits = facts.limits.ok_or_else(no_mptcp)?;
+    let chosen = match options.nics.is_empty() {
+        true => None,
+        false => Some(chosen(&facts.nics, &options.nics)?),
     };
-    let mut plan = plan::clear(chosen.as_deref(), manager.limits()?, DEFAULT, &there);
+    let needed = match options.force {
+        true => Vec::new(),
+        false => in_use(&facts.connections),
+    };
+    let mut plan = plan::clear(chosen.as_deref(), limits, DEFAULT, &facts.endpoints, &needed);
     let unit = persist::Unit::new(&options.place.unit_directory);
     if chosen.is_none() && unit.exists() {
         plan.steps.push(Step::RemoveUnit(unit));
     }
     carry_out(&plan, options.apply, "with --apply it is")
+}
+
+/// The addresses that live connections began from. With the endpoint of such an address the kernel closes the first
+/// path, and if the others have endpoints that go as well, nothing is left to tell the peer so.
+fn in_use(connections: &[Connection]) -> Vec<IpAddr> {
+    let live = connections.iter().filter(|connection| connection.mptcp);
+    live.map(|connection| connection.local.ip()).collect()
 }
 
 pub fn run(command: &cli::Paths) -> Result<()> {

@@ -5,6 +5,7 @@
 use super::persist::Unit;
 use crate::netlink::pm::{Endpoint, Limits};
 use crate::netlink::route::Nic;
+use std::net::IpAddr;
 
 /// The limit that is set, if not more NICs need more. A path that is not used costs nothing.
 const USUAL: u32 = 8;
@@ -45,6 +46,8 @@ impl Step {
 #[derive(Default)]
 pub struct Plan {
     pub steps: Vec<Step>,
+    /// What would have to go, but live connections need.
+    pub kept: Vec<IpAddr>,
 }
 
 impl Plan {
@@ -61,7 +64,13 @@ impl Plan {
 
 /// An endpoint for each address of the NICs. What is as wanted stays as it is, so that doing it twice disturbs no
 /// connection.
-pub fn setup(nics: &[&Nic], host: bool, limits: Limits, there: &[Endpoint]) -> Plan {
+pub fn setup(
+    nics: &[&Nic],
+    host: bool,
+    limits: Limits,
+    there: &[Endpoint],
+    needed_by_connections: &[IpAddr],
+) -> Plan {
     let mut plan = Plan::default();
     let addresses: usize = nics.iter().map(|nic| nic.addresses.len()).sum();
     let needed = USUAL.max(u32::try_from(addresses).unwrap_or(USUAL));
@@ -96,6 +105,10 @@ pub fn setup(nics: &[&Nic], host: bool, limits: Limits, there: &[Endpoint]) -> P
                 if *old == same {
                     continue;
                 }
+                if needed_by_connections.contains(&old.address) {
+                    plan.kept.push(old.address);
+                    continue;
+                }
                 plan.steps.push(Step::Delete(old.clone()));
             }
             plan.steps.push(Step::Add(nic.name.clone(), wanted));
@@ -105,11 +118,22 @@ pub fn setup(nics: &[&Nic], host: bool, limits: Limits, there: &[Endpoint]) -> P
 }
 
 /// Without NICs everything goes, the limits too.
-pub fn clear(nics: Option<&[&Nic]>, limits: Limits, default: Limits, there: &[Endpoint]) -> Plan {
+pub fn clear(
+    nics: Option<&[&Nic]>,
+    limits: Limits,
+    default: Limits,
+    there: &[Endpoint],
+    needed_by_connections: &[IpAddr],
+) -> Plan {
     let mut plan = Plan::default();
     for endpoint in there {
         let own = |nic: &&Nic| nic.has(endpoint.address) || endpoint.interface == Some(nic.index);
-        if nics.is_none_or(|nics| nics.iter().any(own)) {
+        if !nics.is_none_or(|nics| nics.iter().any(own)) {
+            continue;
+        }
+        if needed_by_connections.contains(&endpoint.address) {
+            plan.kept.push(endpoint.address);
+        } else {
             plan.steps.push(Step::Delete(endpoint.clone()));
         }
     }
@@ -166,7 +190,7 @@ mod tests {
     #[test]
     fn a_host_makes_subflows_and_a_target_announces() {
         let nic = nic(1, "10.0.1.1");
-        let plan = setup(&[&nic], true, FEW, &[]);
+        let plan = setup(&[&nic], true, FEW, &[], &[]);
         assert_eq!(
             commands(&plan),
             [
@@ -174,7 +198,7 @@ mod tests {
                 "ip mptcp endpoint add 10.0.1.1 dev eth1 subflow"
             ]
         );
-        let plan = setup(&[&nic], false, FEW, &[]);
+        let plan = setup(&[&nic], false, FEW, &[], &[]);
         assert_eq!(
             commands(&plan),
             [
@@ -187,19 +211,19 @@ mod tests {
     #[test]
     fn twice_is_once() {
         let (one, two) = (nic(1, "10.0.1.1"), nic(2, "10.0.2.1"));
-        let there = done(&setup(&[&one, &two], true, FEW, &[]));
+        let there = done(&setup(&[&one, &two], true, FEW, &[], &[]));
         let enough = Limits {
             subflows: 8,
             add_addr_accepted: 9,
         };
-        assert!(setup(&[&one, &two], true, enough, &there).is_empty());
+        assert!(setup(&[&one, &two], true, enough, &there, &[]).is_empty());
     }
 
     #[test]
     fn an_endpoint_of_the_other_kind_is_replaced() {
         let nic = nic(1, "10.0.1.1");
-        let there = done(&setup(&[&nic], true, FEW, &[]));
-        let plan = setup(&[&nic], false, FEW, &there);
+        let there = done(&setup(&[&nic], true, FEW, &[], &[]));
+        let plan = setup(&[&nic], false, FEW, &there, &[]);
         assert_eq!(
             commands(&plan)[1..],
             [
@@ -212,17 +236,29 @@ mod tests {
     #[test]
     fn clearing_a_nic_leaves_the_others() {
         let (one, two) = (nic(1, "10.0.1.1"), nic(2, "10.0.2.1"));
-        let there = done(&setup(&[&one, &two], true, FEW, &[]));
+        let there = done(&setup(&[&one, &two], true, FEW, &[], &[]));
         assert_eq!(
-            commands(&clear(Some(&[&two]), FEW, FEW, &there)),
+            commands(&clear(Some(&[&two]), FEW, FEW, &there, &[])),
             ["ip mptcp endpoint delete id 2"]
         );
         let many = Limits {
             subflows: 8,
             add_addr_accepted: 8,
         };
-        let all = commands(&clear(None, many, FEW, &there));
+        let all = commands(&clear(None, many, FEW, &there, &[]));
         assert_eq!(all.len(), 3);
         assert_eq!(all[2], "ip mptcp limits set subflows 2 add_addr_accepted 0");
+    }
+
+    #[test]
+    fn what_a_connection_began_from_stays() {
+        let (one, two) = (nic(1, "10.0.1.1"), nic(2, "10.0.2.1"));
+        let there = done(&setup(&[&one, &two], true, FEW, &[], &[]));
+        let needed = ["10.0.1.1".parse().unwrap()];
+        let plan = clear(None, FEW, FEW, &there, &needed);
+        assert_eq!(commands(&plan), ["ip mptcp endpoint delete id 2"]);
+        assert_eq!(plan.kept, needed);
+        let plan = setup(&[&one], false, FEW, &there, &needed);
+        assert_eq!((commands(&plan).len(), plan.kept.len()), (1, 1));
     }
 }

@@ -49,9 +49,8 @@ impl Rates {
             let owner = owner(connection);
             for path in &connection.subflows {
                 let before = old.get(&(path.local, path.remote)).copied();
-                let nic = after.nic_of(path.local.ip());
-                let name = nic.map_or("(gone)", |nic| nic.name.as_str());
-                let index = nic.map_or(u32::MAX, |nic| nic.index);
+                let name = path.nic.as_deref().unwrap_or("(gone)");
+                let index = path.interface.unwrap_or(u32::MAX);
                 nics.entry(index)
                     .or_insert_with(|| named(name))
                     .add(before, path, seconds);

@@ -62,6 +62,7 @@ test_quickstart() {
 	verify --bs=64k --size=2m
 	[[ -e $unit && -e /etc/nvmet/config.json ]]
 	rm -r /etc/nvmet
+	disconnect
 	on_host nvme-mptcp paths clear --apply
 	[[ ! -e $unit ]]
 }

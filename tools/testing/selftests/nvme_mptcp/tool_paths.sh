@@ -56,8 +56,15 @@ test_host() {
 		and ([.endpoints[] | select(.address | contains(".")) | .nic] == ["host0", "host1", "host2", "host3"])' "$SCRATCH/paths"
 	expect 0 host_tool paths show
 	said '^ +[0-9]+  10.0.2.1 +host2 +subflow$'
-	host_tool paths clear --apply host1 host2 host3
+	# What the connection began from stays: without it nothing would be left.
+	expect 0 host_tool paths clear --apply
+	said '^the endpoint 10\.0\.0\.1 stays'
 	wait_for 20 has_subflows 1
+	[[ $(endpoints $HOST_NS) == '[["10.0.0.1","host0",false,true]]' ]]
+	verify --bs=64k --size=4m
+	disconnect
+	expect 0 host_tool paths clear --apply
+	[[ $(endpoints $HOST_NS) == '[]' ]]
 }
 
 # What --persistent writes does at boot what was done by hand.
