@@ -187,12 +187,16 @@ impl Facts {
         let mut routes = Routes::open().ok();
         let mut known: BTreeMap<(IpAddr, IpAddr), Option<u32>> = BTreeMap::new();
         let mut connections = std::mem::take(&mut self.connections);
-        for path in connections.iter_mut().flat_map(|connection| &mut connection.subflows) {
+        for path in connections
+            .iter_mut()
+            .flat_map(|connection| &mut connection.subflows)
+        {
             let (from, to) = (path.local.ip(), path.remote.ip());
             path.interface = path.interface.or_else(|| {
                 *known.entry((from, to)).or_insert_with(|| {
                     let way = routes.as_mut().and_then(|routes| routes.way(from, to).ok());
-                    way.map(|way| way.interface).or(self.nic_of(from).map(|nic| nic.index))
+                    way.map(|way| way.interface)
+                        .or(self.nic_of(from).map(|nic| nic.index))
                 })
             });
             let nic = path.interface.and_then(|index| self.nic(index));

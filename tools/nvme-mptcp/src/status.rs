@@ -193,9 +193,7 @@ pub struct Report<'a> {
 impl<'a> Report<'a> {
     pub fn new(facts: &'a Facts) -> Self {
         let controllers = facts.controllers.iter().map(|controller| {
-            Group::new(controller,
-                facts.connections_of(&controller.name).collect(),
-            )
+            Group::new(controller, facts.connections_of(&controller.name).collect())
         });
         let ports = facts.ports.iter().map(|port| {
             let own = |connection: &&Connection| connection.port.as_deref() == Some(&port.id);

@@ -156,7 +156,11 @@ pub fn unused(look: &Look) -> Vec<Finding> {
     let mut found = Vec::new();
     for (endpoint, nic) in look.endpoints_with_nic() {
         let family = paths().any(|path| path.local.is_ipv4() == endpoint.address.is_ipv4());
-        if !nic.up || !nic.carrier || !family || paths().any(|path| path.interface == Some(nic.index)) {
+        if !nic.up
+            || !nic.carrier
+            || !family
+            || paths().any(|path| path.interface == Some(nic.index))
+        {
             continue;
         }
         found.push(problem(

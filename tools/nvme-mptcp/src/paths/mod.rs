@@ -177,7 +177,8 @@ fn setup(options: &cli::Setup) -> Result<()> {
     if options.persistent {
         let names: Vec<&str> = chosen.iter().map(|nic| nic.name.as_str()).collect();
         let unit = persist::Unit::new(&options.place.unit_directory);
-        plan.steps.push(Step::WriteUnit(unit.with(options.host, &names)?));
+        plan.steps
+            .push(Step::WriteUnit(unit.with(options.host, &names)?));
     }
     carry_out(&plan, options.apply, "with --apply it is")
 }
@@ -193,7 +194,13 @@ fn clear(options: &cli::Clear) -> Result<()> {
         true => Vec::new(),
         false => in_use(&facts.connections),
     };
-    let mut plan = plan::clear(chosen.as_deref(), limits, DEFAULT, &facts.endpoints, &needed);
+    let mut plan = plan::clear(
+        chosen.as_deref(),
+        limits,
+        DEFAULT,
+        &facts.endpoints,
+        &needed,
+    );
     let unit = persist::Unit::new(&options.place.unit_directory);
     if chosen.is_none() && unit.exists() {
         plan.steps.push(Step::RemoveUnit(unit));
