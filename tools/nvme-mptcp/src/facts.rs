@@ -40,7 +40,7 @@ pub struct Connection {
     pub sent: u64,
     pub received: u64,
     pub subflows: Vec<Tcp>,
-    #[serde(skip)]
+    /// It has as many paths as the limits allow.
     pub limits_reached: bool,
 }
 

@@ -3,9 +3,9 @@
 //! Limits, endpoints, and the ways that their packets take.
 
 use super::{hint, problem, Finding, Look};
-use crate::facts::Side;
+use crate::facts::{Connection, Side};
 use crate::table::count;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub fn limits(look: &Look) -> Vec<Finding> {
     let facts = &look.facts;
@@ -33,6 +33,31 @@ pub fn limits(look: &Look) -> Vec<Finding> {
                 count(limits.subflows as usize, "path")
             ),
             &[&mend, by_hand],
+        ));
+    }
+    // Also without endpoints of its own: targets announce more than the host may use.
+    let nics = look
+        .candidates()
+        .filter(|nic| nic.up && nic.carrier)
+        .count();
+    let starved = |connection: &&Connection| {
+        let used: BTreeSet<_> = connection
+            .subflows
+            .iter()
+            .map(|path| path.interface)
+            .collect();
+        connection.mptcp && connection.limits_reached && used.len() < nics
+    };
+    let starved = facts.connections.iter().filter(starved).count();
+    if found.is_empty() && starved > 0 {
+        found.push(problem(
+            "limits-too-small",
+            format!(
+                "{} may have no more paths ({} besides the first), but not all of the {nics} NICs are used.",
+                count(starved, "connection"),
+                limits.subflows
+            ),
+            &[&mend, by_hand, "then, for connections that there are: nvme reset /dev/nvmeN"],
         ));
     }
     let announced = facts.counters.get("MPTcpExtAddAddr").copied().unwrap_or(0);
@@ -156,12 +181,15 @@ pub fn ways(look: &Look) -> Vec<Finding> {
         if !carrier || ways.iter().any(own) {
             continue;
         }
-        let used = look
+        // A subflow is bound to its NIC and may be answered there all the same.
+        let mut paths = look
             .facts
             .connections
             .iter()
-            .flat_map(|connection| &connection.subflows)
-            .any(|path| ways.iter().any(|way| way.from == path.local.ip()));
+            .flat_map(|connection| &connection.subflows);
+        if paths.any(|path| ways.iter().any(|way| way.from == path.local.ip())) {
+            continue;
+        }
         let Some(first) = ways.first() else {
             continue;
         };
@@ -189,8 +217,8 @@ pub fn ways(look: &Look) -> Vec<Finding> {
             "Packets from {from} ({name}) to {to} leave by {}, not by {name}",
             other.name
         );
-        // The subflow is bound to its NIC and may be answered there all the same; it is, if it is there.
-        let kind = if used || look.facts.connections.is_empty() {
+        // Before there is a connection nobody knows which addresses the target has besides this one.
+        let kind = if look.facts.connections.is_empty() {
             hint
         } else {
             problem

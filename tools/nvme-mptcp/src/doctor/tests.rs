@@ -88,6 +88,14 @@ fn limits() {
         });
     };
     assert_eq!(problems(few), ["limits-too-small"]);
+    let starved = |look: &mut Look| {
+        look.facts.endpoints.clear();
+        look.ways.clear();
+        look.facts.counters.insert("MPTcpExtAddAddr".into(), 3);
+        look.facts.connections = vec![connection("nvme0", &[0, 1, 2])];
+        look.facts.connections[0].limits_reached = true;
+    };
+    assert_eq!(problems(starved), ["limits-too-small"]);
     let deaf = |look: &mut Look| {
         look.facts.endpoints.clear();
         look.ways.clear();
@@ -154,7 +162,7 @@ fn links() {
 
 #[test]
 fn routes() {
-    // Without a path there; with one it is a hint, for it works all the same.
+    // Without a path there; with one it works all the same.
     let unused = |look: &mut Look| look.facts.connections = vec![connection("nvme0", &[0, 1, 3])];
     let away = |look: &mut Look| {
         unused(look);

@@ -37,9 +37,6 @@ pub struct Mptcp {
     /// Paths besides the first, and how many there may be.
     pub extra_subflows: u8,
     pub extra_subflows_max: u8,
-    pub add_addr_accepted: u8,
-    pub add_addr_accepted_max: u8,
-    pub retransmits: u64,
     pub sent: u64,
     pub received: u64,
 }
@@ -145,9 +142,6 @@ fn mptcp(head: &Fields<'_>, attributes: Attributes<'_>) -> Option<Mptcp> {
         fallback: info.u32(8)? & INFO_FALLBACK != 0,
         extra_subflows: info.u8(0)?,
         extra_subflows_max: info.u8(3)?,
-        add_addr_accepted: info.u8(2)?,
-        add_addr_accepted_max: info.u8(5)?,
-        retransmits: info.u64(48).unwrap_or(0),
         sent: info.u64(56).unwrap_or(0),
         received: info.u64(64).unwrap_or(0),
     })

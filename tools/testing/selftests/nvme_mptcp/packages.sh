@@ -36,6 +36,19 @@ state() {
 # The dependencies on the kernel's package and on Python's cannot be had here; the rest of dpkg is as everywhere.
 debs() { dpkg --force-depends --path-include='/usr/share/*' "$@"; }
 
+# What the configuration offers in comments is what there is.
+_configuration_is_right() {
+	local module options option
+	while read -r module options; do
+		for option in $options; do
+			modinfo -F parm "$module" | grep "^${option%%=*}:"
+		done
+	done < <(sed -n 's/^#options //p' /etc/modprobe.d/nvme-mptcp.conf)
+	mkdir "$SCRATCH/modprobe.d"
+	sed -n 's/^#\(alias .*\)/\1/p' /etc/modprobe.d/nvme-mptcp.conf >"$SCRATCH/modprobe.d/alias.conf"
+	[[ $(modprobe -C "$SCRATCH/modprobe.d" --resolve-alias nvmet-transport-3) == nvmet_mptcp ]]
+}
+
 _install_and_remove() {
 	local package packages=()
 	state >"$SCRATCH/before"
@@ -48,6 +61,7 @@ _install_and_remove() {
 	modprobe -r nvme_mptcp
 	[[ $(modprobe --show-depends nvmet_mptcp | tail -n 1) == *"/updates/nvmet_mptcp.ko"* ]]
 	[[ $(modprobe --resolve-alias nvme-mptcp) == nvme_mptcp ]]
+	_configuration_is_right
 	[[ $(nvme-mptcp --version) == nvme-mptcp* ]]
 	nvme-mptcp status
 	[[ -e /usr/share/man/man1/nvme-mptcp-doctor.1.gz && -e /usr/share/man/man8/nvmet-config.8.gz ]]
@@ -66,10 +80,23 @@ _install_and_remove() {
 	diff "$SCRATCH/before" "$SCRATCH/after"
 }
 
-test_install_and_remove() {
+test# What the configuration offers in comments is what there is.
+_configuration_is_right() {
+	local module options option
+	while read -r module options; do
+		for option in $options; do
+			modinfo -F parm "$module" | grep "^${option%%=*}:"
+		done
+	done < <(sed -n 's/^#options //p' /etc/modprobe.d/nvme-mptcp.conf)
+	mkdir "$SCRATCH/modprobe.d"
+	sed -n 's/^#\(alias .*\)/\1/p' /etc/modprobe.d/nvme-mptcp.conf >"$SCRATCH/modprobe.d/alias.conf"
+	[[ $(modprobe -C "$SCRATCH/modprobe.d" --resolve-alias nvmet-transport-3) == nvmet_mptcp ]]
+}
+
+_install_and_remove() {
 	# A mount namespace of its own, for the functions of this shell.
 	export SCRATCH DEBS REL
-	unshare -m bash -eE -o pipefail -c "$(declare -f fail in_a_machine_without state debs _install_and_remove)
+	unshare -m bash -eE -o pipefail -c "$(declare -f fail in_a_machine_without state debs _configuration_is_right _install_and_remove)
 		in_a_machine_without _install_and_remove"
 }
 

@@ -94,6 +94,21 @@ test_one_setting_at_a_time() {
 
 _no_carrier() { [[ $(on_host ip -j link show "$1" | jq '.[0].flags | index("NO-CARRIER")') != null ]]; }
 
+# The host has no endpoints, and the target announces more than its limits let it use.
+test_starved_by_limits() {
+	host_tool paths clear --apply
+	on_host ip mptcp limits set subflows 2 add_addr_accepted 8
+	target
+	connect mptcp --nr-io-queues=1
+	wait_for 20 has_subflows 3
+	finds host limits-too-small
+	said 'not all of the 4 NICs are used'
+	host_tool paths setup --host --apply
+	nvme reset /dev/$CTRL
+	wait_for 20 _all_nics
+	sound host
+}
+
 # With the target's announcements gone as well the host has one path, and each end says what is missing there.
 test_endpoints_missing() {
 	host_tool paths clear --apply
