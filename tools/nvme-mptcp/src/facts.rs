@@ -2,7 +2,7 @@
 
 //! Everything that is known about this machine's NVMe over MPTCP, gathered at one moment.
 
-use crate::netlink::diag::{Diag, Mptcp, Tcp};
+use crate::netlink::diag::{Diag, Tcp};
 use crate::netlink::ethtool::Ethtool;
 use crate::netlink::pm::{Endpoint, Limits, PathManager};
 use crate::netlink::route::{Nic, Routes};
@@ -132,110 +132,6 @@ impl Facts {
         if let Err(error) = part(self) {
             self.blind.push(format!("{error:#}"));
         }
-    }
-
-    fn connections(&self, mptcp: Vec<Mptcp>, mut tcp: Vec<Tcp>) -> Vec<Connection> {
-        let mut found = Vec::new();
-        for socket in mptcp {
-            let (subflows, others) = tcp.into_iter().partition(|candidate| {
-                candidate.token == Some(socket.token)
-                    || (candidate.local, candidate.remote) == (socket.local, socket.remote)
-            });
-            tcp = others;
-            let limits_reached =
-                socket.extra_subflows_max > 0 && socket.extra_subflows >= socket.extra_subflows_max;
-            found.extend(self.owned(Connection {
-                side: Side::Host,
-                controller: None,
-                queue: None,
-                port: None,
-                local: socket.local,
-                remote: socket.remote,
-                mptcp: !socket.fallback,
-                fallback: socket.fallback,
-                token: Some(socket.token),
-                sent: socket.sent,
-                received: socket.received,
-                subflows,
-                limits_reached,
-            }));
-        }
-        // A subflow without its connection is one that is just being made.
-        for socket in tcp.into_iter().filter(|socket| socket.token.is_none()) {
-            found.extend(self.owned(Connection {
-                side: Side::Host,
-                controller: None,
-                queue: None,
-                port: None,
-                local: socket.local,
-                remote: socket.remote,
-                mptcp: false,
-                fallback: false,
-                token: None,
-                sent: socket.sent,
-                received: socket.received,
-                limits_reached: false,
-                subflows: vec![socket],
-            }));
-        }
-        found
-    }
-
-    /// Notes by which NIC each path goes. That is not always the one with its address: a path to a target's first
-    /// address may arrive through any NIC of it.
-    fn find_nics(&mut self) {
-        let mut routes = Routes::open().ok();
-        let mut known: BTreeMap<(IpAddr, IpAddr), Option<u32>> = BTreeMap::new();
-        let mut connections = std::mem::take(&mut self.connections);
-        for path in connections
-            .iter_mut()
-            .flat_map(|connection| &mut connection.subflows)
-        {
-            let (from, to) = (path.local.ip(), path.remote.ip());
-            path.interface = path.interface.or_else(|| {
-                *known.entry((from, to)).or_insert_with(|| {
-                    let way = routes.as_mut().and_then(|routes| routes.way(from, to).ok());
-                    way.map(|way| way.interface)
-                        .or(self.nic_of(from).map(|nic| nic.index))
-                })
-            });
-            let nic = path.interface.and_then(|index| self.nic(index));
-            path.nic = nic.map(|nic| nic.name.clone());
-        }
-        self.connections = connections;
-    }
-
-    /// Notes whose connection it is; nothing if it is not of NVMe.
-    fn owned(&self, mut connection: Connection) -> Option<Connection> {
-        let to = |controller: &&Controller| {
-            controller.address == Some(connection.remote.ip())
-                && controller.port == Some(connection.remote.port())
-        };
-        let at = |port: &&Port| {
-            let any = port.address.is_none_or(|address| address.is_unspecified());
-            port.port == connection.local.port()
-                && (any || port.address == Some(connection.local.ip()))
-        };
-        if let Some((name, queue)) = connection
-            .token
-            .and_then(|token| self.observed.owner(token))
-        {
-            connection.controller = Some(name.to_string());
-            connection.queue = Some(queue.queue);
-        } else if let Some(port) = self.ports.iter().find(at) {
-            connection.side = Side::Target;
-            connection.port = Some(port.id.clone());
-        } else {
-            let mut candidates = self.controllers.iter().filter(to);
-            let first = candidates.next()?;
-            // Two controllers at one address cannot be told apart by it.
-            if candidates.next().is_none() {
-                connection.controller = Some(first.name.clone());
-            }
-            // MPTCP was wanted by an MPTCP controller, so TCP is a fallback.
-            connection.fallback |= !connection.mptcp && first.transport == "mptcp";
-        }
-        Some(connection)
     }
 
     pub fn nic_of(&self, address: IpAddr) -> Option<&Nic> {

@@ -12,6 +12,7 @@ mod netlink;
 mod observe;
 mod paths;
 mod probe;
+mod sockets;
 mod status;
 mod sysfs;
 mod table;
