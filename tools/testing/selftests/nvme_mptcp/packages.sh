@@ -80,20 +80,7 @@ _install_and_remove() {
 	diff "$SCRATCH/before" "$SCRATCH/after"
 }
 
-test# What the configuration offers in comments is what there is.
-_configuration_is_right() {
-	local module options option
-	while read -r module options; do
-		for option in $options; do
-			modinfo -F parm "$module" | grep "^${option%%=*}:"
-		done
-	done < <(sed -n 's/^#options //p' /etc/modprobe.d/nvme-mptcp.conf)
-	mkdir "$SCRATCH/modprobe.d"
-	sed -n 's/^#\(alias .*\)/\1/p' /etc/modprobe.d/nvme-mptcp.conf >"$SCRATCH/modprobe.d/alias.conf"
-	[[ $(modprobe -C "$SCRATCH/modprobe.d" --resolve-alias nvmet-transport-3) == nvmet_mptcp ]]
-}
-
-_install_and_remove() {
+test_install_and_remove() {
 	# A mount namespace of its own, for the functions of this shell.
 	export SCRATCH DEBS REL
 	unshare -m bash -eE -o pipefail -c "$(declare -f fail in_a_machine_without state debs _configuration_is_right _install_and_remove)
