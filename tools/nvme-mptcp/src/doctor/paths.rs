@@ -217,12 +217,13 @@ pub fn ways(look: &Look) -> Vec<Finding> {
             "Packets from {from} ({name}) to {to} leave by {}, not by {name}",
             other.name
         );
-        // Before there is a connection nobody knows which addresses the target has besides this one.
-        let kind = if look.facts.connections.is_empty() {
-            hint
-        } else {
-            problem
-        };
+        // Before there is an MPTCP connection nobody knows which addresses the target has besides this one.
+        let tried = look
+            .facts
+            .connections
+            .iter()
+            .any(|connection| connection.mptcp);
+        let kind = if tried { problem } else { hint };
         found.push(kind("asymmetric-route", format!("{what}."), &rule));
         if look.rp_filter.get(name) == Some(&1) {
             found.push(kind(

@@ -196,6 +196,13 @@ fn connections() {
         connection.fallback = true;
     };
     assert_eq!(problems(lost), ["fallback"]);
+    // Which way other paths would take is not the trouble then.
+    let lost_and_crossed = |look: &mut Look| {
+        lost(look);
+        look.facts.connections[0].subflows.truncate(1);
+        look.ways[2].route = look.ways[0].route;
+    };
+    assert_eq!(problems(lost_and_crossed), ["fallback"]);
     assert_eq!(
         problems(|look| look.facts.connections = vec![connection("nvme0", &[0])]),
         ["one-subflow"]
