@@ -333,3 +333,5 @@ unsigned long ffi_current_task(void)
 {
 	return in_task() ? (unsigned long)current : 0;
 }
+
+#include "observe.c"

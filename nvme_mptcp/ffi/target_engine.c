@@ -362,6 +362,21 @@ struct nvmet_ctrl *target_engine_ctrl(struct nvmet_tcp_queue *queue)
 	return READ_ONCE(queue->nvme_sq.ctrl);
 }
 
+u16 target_engine_cntlid(struct nvmet_tcp_queue *queue)
+{
+	return queue->nvme_sq.ctrl->cntlid;
+}
+
+u16 target_engine_qid(struct nvmet_tcp_queue *queue)
+{
+	return READ_ONCE(queue->nvme_sq.qid);
+}
+
+int target_engine_cpu(struct nvmet_tcp_queue *queue)
+{
+	return READ_ONCE(queue->sock->sk->sk_incoming_cpu);
+}
+
 bool target_engine_is_admin(struct nvmet_tcp_queue *queue)
 {
 	return !queue->nvme_sq.qid;

@@ -15,11 +15,14 @@
 
 use super::{
     connection::ConnectionParams,
+    observed::{
+        Life,
+        Phase, //
+    },
     send::{
         Sender,
         Sent, //
     },
-    watch::Watch,
 };
 use crate::{
     net::{
@@ -32,15 +35,23 @@ use crate::{
         errno,
         gate::Gate,
         mptcp::Socket,
+        subflows::Fallback, //
     },
     nvme::{
-        ctrl::NvmeCtrl,
+        ctrl::{
+            Cause,
+            NvmeCtrl, //
+        },
         engine::{
             self,
             EngineQueue,
             Receiver, //
         },
         status::Status,
+    },
+    observe::{
+        queue::Observed,
+        trace, //
     },
     work::{
         in_reclaim,
@@ -97,12 +108,6 @@ impl State {
     }
 }
 
-/// What receiving needs.
-struct Reception {
-    receiver: Receiver,
-    watch: Watch,
-}
-
 /// One queue of a controller.
 #[pin_data]
 pub(crate) struct Queue {
@@ -121,13 +126,16 @@ pub(crate) struct Queue {
     /// Requests that have been submitted and not answered, roughly: answers to what was not
     /// submitted (asynchronous events) count as well.
     in_flight: Atomic<i32>,
+    pub(super) life: Life,
+    #[pin]
+    pub(super) observed: Observed,
     #[pin]
     state: Mutex<State>,
     #[pin]
     sender: Mutex<Sender>,
     /// Held while receiving.
     #[pin]
-    reception: Mutex<Option<Reception>>,
+    reception: Mutex<Option<Receiver>>,
 }
 
 impl Queue {
@@ -144,6 +152,8 @@ impl Queue {
                 worker: Worker::none(),
                 again: Atomic::new(false),
                 in_flight: Atomic::new(0),
+                life: Life::new(),
+                observed <- Observed::new(),
                 state <- new_mutex!(State::Allocated, "nvme_mptcp_queue"),
                 sender <- new_mutex!(sender, "nvme_mptcp_send"),
                 reception <- new_mutex!(None, "nvme_mptcp_receive"),
@@ -155,6 +165,16 @@ impl Queue {
     /// The controller.
     pub(crate) fn ctrl(&self) -> &NvmeCtrl {
         self.engine.ctrl()
+    }
+
+    /// Its number.
+    pub(crate) fn id(&self) -> u16 {
+        self.id
+    }
+
+    /// The CPU that its work runs on, -1 if on any.
+    pub(crate) fn cpu(&self) -> c_int {
+        self.engine.cpu()
     }
 
     /// Whether commands may be sent. Any context.
@@ -169,7 +189,13 @@ impl Queue {
     /// Each with a message; the queue is `Allocated` then.
     pub(crate) fn connect(&self, params: &ConnectionParams<'_>) -> Result {
         let mut state = self.state.lock();
-        *state = State::Connected(params.open(self.id, &self.engine)?);
+        self.life.enter(Phase::Connecting);
+        let receiver = params
+            .open(self.id, &self.engine)
+            .inspect_err(|_| self.life.enter(Phase::Unused))?;
+        self.observed.connected(receiver.socket().clone());
+        self.life.enter(Phase::Connected);
+        *state = State::Connected(receiver);
         Ok(())
     }
 
@@ -186,10 +212,7 @@ impl Queue {
             };
             let socket = receiver.socket().clone();
             receiver.start();
-            *self.reception.lock() = Some(Reception {
-                watch: Watch::new(&socket),
-                receiver,
-            });
+            *self.reception.lock() = Some(receiver);
             self.gate.reset();
             self.in_flight.store(0, Relaxed);
             self.sender.lock().set_socket(Some(socket.clone()));
@@ -215,6 +238,8 @@ impl Queue {
                     return Err(errno::not_connected().into());
                 }
                 self.live.store(true, Release);
+                self.life.enter(Phase::Live);
+                self.trace_connected();
                 Ok(())
             }
             Err(status) => {
@@ -228,6 +253,16 @@ impl Queue {
                 Err(status)
             }
         }
+    }
+
+    fn trace_connected(&self) {
+        trace::queue_connected(|| {
+            let (token, fallback) = self
+                .observed
+                .with(|socket| socket.connection())
+                .map_or((0, Fallback::None), |c| (c.token, c.fallback));
+            (self.ctrl().instance(), self.id, token, fallback as u32)
+        });
     }
 
     /// `Running` -> `Stopped`: when this returns nothing is sent or received any more.
@@ -244,9 +279,13 @@ impl Queue {
                 drop(callbacks);
                 self.engine.stop_work();
                 self.sender.lock().set_socket(None);
-                if let Some(reception) = self.reception.lock().take() {
-                    *state = State::Stopped(reception.receiver);
+                if let Some(receiver) = self.reception.lock().take() {
+                    *state = State::Stopped(receiver);
                 }
+                self.life.enter(Phase::Stopped);
+                trace::queue_stopped(|| {
+                    (self.ctrl().instance(), self.id, self.ctrl().stop_reason())
+                });
             }
             other => *state = other,
         }
@@ -258,7 +297,9 @@ impl Queue {
         if !matches!(*state, State::Running { .. }) {
             // A request that passed `is_live()` just before the stop may have queued it again.
             self.engine.stop_work();
+            self.observed.gone();
             *state = State::Allocated;
+            self.life.enter(Phase::Unused);
         }
     }
 
@@ -305,7 +346,7 @@ impl Queue {
 
     fn send(&self, sender: &mut Sender) -> Result<Sent> {
         sender
-            .send_batch(&self.engine, &self.gate)
+            .send_batch(&self.engine, &self.gate, &self.observed.counters)
             .inspect_err(|e| {
                 dev_err!(
                     self.ctrl().device(),
@@ -313,24 +354,21 @@ impl Queue {
                     self.id,
                     e.to_errno()
                 );
-                self.ctrl().error_recovery();
+                self.ctrl().error_recovery(Cause::Send);
             })
     }
 
     /// Receives what is there. Returns the bytes taken.
     fn receive(&self) -> Result<usize> {
         let mut reception = self.reception.lock();
-        let Some(Reception { receiver, watch }) = &mut *reception else {
+        let Some(receiver) = &mut *reception else {
             return Ok(0);
         };
-        if watch.lost(receiver.socket()) {
-            dev_warn!(
-                self.ctrl().device(),
-                "queue {}: the connection has lost MPTCP (something on the way changes its packets): one path only\n",
-                self.id
-            );
-        }
         let (bytes, completed) = receiver.receive()?;
+        if bytes > 0 {
+            self.observed.counters.received(bytes);
+            trace::received(|| (self.ctrl().instance(), self.id, bytes as u32, completed));
+        }
         if completed > 0 {
             self.completed.store(true, Relaxed);
             self.in_flight.fetch_sub(completed as i32, Relaxed);
@@ -403,7 +441,9 @@ impl SocketEvents for Queue {
 
     fn state_change(&self, state: ConnectionState) {
         match state {
-            ConnectionState::Closed | ConnectionState::Finishing => self.ctrl().error_recovery(),
+            ConnectionState::Closed | ConnectionState::Finishing => {
+                self.ctrl().error_recovery(Cause::Socket);
+            }
             ConnectionState::Established | ConnectionState::Listening => {}
             ConnectionState::Other(raw) => dev_info!(
                 self.ctrl().device(),

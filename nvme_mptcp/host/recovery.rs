@@ -15,6 +15,7 @@ use crate::{
         ctrl::State,
         ops::Controller, //
     },
+    observe::trace,
     work::NoIo,
 };
 use kernel::prelude::*;
@@ -23,6 +24,7 @@ impl MptcpCtrl {
     /// Error recovery: tears everything down, fails or requeues what was in flight.
     pub(crate) fn recover(&self) {
         let _scope = NoIo::enter();
+        self.stop_watching();
         self.stop_keep_alive();
         self.flush_async_event();
         self.tear_down_io(false);
@@ -41,7 +43,12 @@ impl MptcpCtrl {
     pub(crate) fn reconnect(&self) {
         let _scope = NoIo::enter();
         self.count_reconnect();
-        match self.set_up(false) {
+        let result = self.set_up(false);
+        trace::reconnect(|| {
+            let status = result.as_ref().map_or_else(|s| s.raw(), |()| 0);
+            (self.instance(), self.nr_reconnects(), status)
+        });
+        match result {
             Ok(()) => {
                 dev_info!(
                     self.device(),
