@@ -39,3 +39,5 @@ _LIB=$(cd "${BASH_SOURCE[0]%/*}/lib" && pwd -P)
 . "$_LIB/host.sh"
 # shellcheck source=lib/io.sh
 . "$_LIB/io.sh"
+# shellcheck source=lib/observe.sh
+. "$_LIB/observe.sh"
