@@ -101,6 +101,12 @@ static void observe_interface(struct sock *ssk, const struct in6_addr *local,
 	rcu_read_unlock();
 }
 
+/*
+ * A subflow that has repeated the same so often without an answer does not
+ * deliver. MPTCP takes it for stale as well, but may need a minute.
+ */
+#define OBSERVE_TIMEOUTS	3
+
 static void observe_subflow(struct sock *ssk,
 			    const struct mptcp_subflow_context *subflow,
 			    struct ffi_subflow_info *info)
@@ -127,7 +133,9 @@ static void observe_subflow(struct sock *ssk,
 		.local_port = ntohs(inet_sk(ssk)->inet_sport),
 		.remote_port = ntohs(inet_sk(ssk)->inet_dport),
 		.state = tcp.tcpi_state,
-		.usable = tcp.tcpi_state == TCP_ESTABLISHED,
+		.timeouts = tcp.tcpi_retransmits,
+		.usable = tcp.tcpi_state == TCP_ESTABLISHED &&
+			  tcp.tcpi_retransmits < OBSERVE_TIMEOUTS,
 	};
 	memcpy(info->local, &local, sizeof(info->local));
 	memcpy(info->remote, &remote, sizeof(info->remote));

@@ -50,7 +50,8 @@ struct ffi_subflow_info {
 	u8 state;		/* of TCP */
 	bool backup;
 	bool stale;
-	bool usable;		/* established, joined and not stale */
+	u8 timeouts;		/* repetitions that had no answer, in a row */
+	bool usable;		/* established, joined, and it delivers */
 	char interface[IFNAMSIZ];
 };
 

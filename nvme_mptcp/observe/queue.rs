@@ -138,7 +138,7 @@ fn show_connection(socket: &Socket, out: &SeqFile) {
 fn show_subflow(subflow: &Subflow, out: &SeqFile) {
     seq_print!(
         out,
-        "subflow id={} local={} remote={} interface={} state={} backup={} stale={}",
+        "subflow id={} local={} remote={} interface={} state={} backup={} stale={} timeouts={} usable={}",
         subflow.id,
         IpPort(&subflow.local, subflow.local_port),
         IpPort(&subflow.remote, subflow.remote_port),
@@ -146,6 +146,8 @@ fn show_subflow(subflow: &Subflow, out: &SeqFile) {
         tcp_state(subflow.state),
         u8::from(subflow.backup),
         u8::from(subflow.stale),
+        subflow.timeouts,
+        u8::from(subflow.usable),
     );
     seq_print!(
         out,
