@@ -9,7 +9,7 @@ seconds=${1:?usage: tools/trace/perf.sh SECONDS}
 file=$(mktemp)
 trap 'rm -f "$file"*' EXIT
 perf record -q -o "$file" -a -e nvme_mptcp:nvme_mptcp_batch_sent -- sleep "$seconds" >&2
-perf script -i "$file" -F trace | awk '
+perf script -i "$file" -F trace:trace | awk '
 	{
 		queue = $1 " " $2
 		for (i = 3; i <= NF; i++) {

@@ -157,10 +157,11 @@ _recording() { [[ $(<$TRACING/events/nvmet_mptcp/nvmet_mptcp_queue_connected/ena
 test_perf() {
 	example perf.sh perf
 	connect mptcp
-	fio_start --rw=randwrite --bs=4k --iodepth=32 --size=16m --time_based --runtime=8
+	fio_start --rw=randwrite --bs=4k --iodepth=32 --size=16m --time_based --runtime=100
 	wait_for 20 io_runs
 	"$EXAMPLE" 3 >$SCRATCH/report
-	fio_finish
+	kill -INT $FIO
+	wait $FIO || true
 	cat $SCRATCH/report
 	grep -E "^$CTRL: qid=[1-9] batches=[1-9][0-9]* pdus=[1-9]" $SCRATCH/report
 }
@@ -168,10 +169,11 @@ test_perf() {
 test_bpftrace() {
 	example batches.bt bpftrace
 	connect mptcp
-	fio_start --rw=randwrite --bs=4k --iodepth=32 --size=16m --time_based --runtime=45
+	fio_start --rw=randwrite --bs=4k --iodepth=32 --size=16m --time_based --runtime=100
 	wait_for 20 io_runs
 	timeout --signal=INT 30 bpftrace "$EXAMPLE" >$SCRATCH/report || true
-	fio_finish
+	kill -INT $FIO
+	wait $FIO || true
 	cat $SCRATCH/report
 	grep -E "^@pdus\[${CTRL#nvme}, [1-9]\]:" $SCRATCH/report
 	grep -E "^@completed_at_a_time\[${CTRL#nvme}, [1-9]\]:" $SCRATCH/report
