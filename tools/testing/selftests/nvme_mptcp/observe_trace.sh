@@ -171,7 +171,7 @@ test_bpftrace() {
 	connect mptcp
 	fio_start --rw=randwrite --bs=4k --iodepth=32 --size=16m --time_based --runtime=100
 	wait_for 20 io_runs
-	timeout --signal=INT 30 bpftrace "$EXAMPLE" >$SCRATCH/report || true
+	timeout --signal=INT 60 bpftrace "$EXAMPLE" >$SCRATCH/report || true
 	kill -INT $FIO
 	wait $FIO || true
 	cat $SCRATCH/report
