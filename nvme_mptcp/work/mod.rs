@@ -60,8 +60,9 @@ impl Worker {
     /// The current task is it, until the returned guard is dropped.
     #[must_use = "the task stops being it when this is dropped"]
     pub(crate) fn enter(&self) -> Working<'_> {
-        // SAFETY: Reads which task this is.
-        self.0.store(unsafe { bindings::ffi_current_task() }, Relaxed);
+        // SAFETY: Tells which task this is.
+        let task = unsafe { bindings::ffi_current_task() };
+        self.0.store(task, Relaxed);
         Working(self)
     }
 
