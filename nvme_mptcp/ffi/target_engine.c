@@ -293,6 +293,12 @@ void target_engine_stop(struct nvmet_tcp_queue *queue)
 		return;
 	engine->stopped = true;
 	cancel_work_sync(&queue->io_work);
+	/*
+	 * Not earlier: the command that ends its own controller is answered first, or
+	 * the host waits for that until it times out. And not later: commands may take
+	 * long, and the host shall know at once.
+	 */
+	kernel_sock_shutdown(queue->sock, SHUT_RDWR);
 	queue->rcv_state = NVMET_TCP_RECV_ERR;
 	nvmet_tcp_uninit_data_in_cmds(queue);
 	nvmet_sq_destroy(&queue->nvme_sq);

@@ -268,6 +268,7 @@ impl Socket {
     }
 
     /// Ends the connection in both directions; its callbacks see the change of state. May sleep.
+    #[cfg(host)]
     pub(crate) fn shutdown(&self) {
         // The only failure is a connection that is gone already.
         // SAFETY: The socket is live.

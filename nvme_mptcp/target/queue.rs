@@ -175,13 +175,12 @@ impl Queue {
         }
     }
 
-    /// Ends the connection; it is released soon. May sleep.
+    /// Ends the connection; it is released soon, after what it is just doing. Any context.
     fn end(&self, by: Stop) {
         // Who comes first.
         if !self.engine.is_released() {
             self.ends_by.store(by as u32, Relaxed);
         }
-        self.socket.shutdown();
         self.engine.release();
     }
 
