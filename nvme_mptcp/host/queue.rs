@@ -299,6 +299,7 @@ impl Queue {
             self.engine.stop_work();
             self.observed.gone();
             *state = State::Allocated;
+            self.sender.lock().set_closed();
             self.life.enter(Phase::Unused);
         }
     }

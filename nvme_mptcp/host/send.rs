@@ -44,8 +44,10 @@ const PDUS: usize = 64;
 
 /// What the send lock of a queue protects.
 pub(crate) struct Sender {
-    /// The connection, from when it is up until the queue is freed.
+    /// The connection, from when it is up until the queue is stopped.
     socket: Option<Arc<Socket>>,
+    /// There was one, and it is closed.
+    closed: bool,
     batch: KBox<Batch>,
 }
 
@@ -72,6 +74,7 @@ impl Sender {
     pub(crate) fn new() -> Result<Self> {
         Ok(Self {
             socket: None,
+            closed: false,
             batch: KBox::init(
                 init!(Batch {
                     vector <- Vector::init(),
@@ -85,6 +88,12 @@ impl Sender {
     /// Sets the connection to send on, or takes it away.
     pub(crate) fn set_socket(&mut self, socket: Option<Arc<Socket>>) {
         self.socket = socket;
+        self.closed = false;
+    }
+
+    /// The connection is closed: what is given to the queue from now on fails.
+    pub(crate) fn set_closed(&mut self) {
+        self.closed = true;
     }
 
     /// Sends one batch. Sleeps for the socket lock only.
@@ -100,6 +109,11 @@ impl Sender {
         counters: &Counters,
     ) -> Result<Sent> {
         let Some(socket) = &self.socket else {
+            // Authentication goes on after a command of it has timed out. While a connection is only
+            // stopped its requests wait for it to be closed, so that nothing of them arrives later.
+            while let Some(req) = self.closed.then(|| queue.pop()).flatten() {
+                req.fail();
+            }
             return Ok(Sent::Nothing);
         };
         let Batch { vector, ledger } = &mut *self.batch;
