@@ -36,12 +36,24 @@
  */
 #undef CONFIG_NVME_TCP_TLS
 
+struct nvme_tcp_queue;
+
+/* Answers that are in order for tcp.c are looked at here first. */
+static struct request *engine_find_rq(struct nvme_tcp_queue *queue,
+				      struct blk_mq_tags *tags, u16 cid);
+static bool engine_is_aen_req(struct nvme_tcp_queue *queue, u16 qid, u16 cid);
+#define nvme_find_rq(tags, cid) engine_find_rq(queue, tags, cid)
+#define nvme_is_aen_req(qid, cid) engine_is_aen_req(queue, qid, cid)
+
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-function"
 #pragma GCC diagnostic ignored "-Wunused-variable"
 #pragma GCC diagnostic ignored "-Wunused-const-variable"
 #include "tcp.c"
 #pragma GCC diagnostic pop
+
+#undef nvme_find_rq
+#undef nvme_is_aen_req
 
 #include "helpers.c"
 
@@ -53,6 +65,14 @@ struct host_engine {
 	unsigned int nr_queues;	/* allocated; ctrl->queue_count may be less */
 	const struct host_engine_ops *ops;
 	void *owner;
+	bool async_out;		/* as in struct engine_request */
+};
+
+/* The driver's part of each request. */
+struct engine_request {
+	struct nvme_tcp_request tcp;	/* first: tcp.c finds it there */
+	bool out;		/* off the send list, may be answered */
+	u32 received;		/* bytes of data, the current PDU's included */
 };
 
 static struct host_engine *to_engine(struct nvme_ctrl *ctrl)
@@ -210,7 +230,7 @@ u32 *host_engine_io_queues(struct nvme_ctrl *ctrl)
 
 unsigned int host_engine_request_size(void)
 {
-	return sizeof(struct nvme_tcp_request);
+	return sizeof(struct engine_request);
 }
 
 void host_engine_error_recovery(struct nvme_ctrl *ctrl)
@@ -281,6 +301,8 @@ int host_engine_queue_init(struct nvme_tcp_queue *queue)
 	queue->hdr_digest = ctrl->opts->hdr_digest;
 	queue->data_digest = ctrl->opts->data_digest;
 	queue->flags = 0;
+	if (nvme_tcp_admin_queue(queue))
+		to_engine(ctrl)->async_out = false;
 	/*
 	 * tcp.c sends from the submitter's context when nothing else is being
 	 * sent. Sending is Rust's here, so to tcp.c this queue always is in the
@@ -346,18 +368,7 @@ void host_engine_queue_stop_work(struct nvme_tcp_queue *queue)
 	cancel_work_sync(&queue->io_work);
 }
 
-int host_engine_recv(struct nvme_tcp_queue *queue, unsigned int *completed)
-{
-	int ret = nvme_tcp_try_recv(queue);
-
-	*completed = queue->nr_cqe;
-	return ret;
-}
-
-bool host_engine_recv_enabled(struct nvme_tcp_queue *queue)
-{
-	return READ_ONCE(queue->rd_enabled);
-}
+#include "host_receive.c"
 
 /* blk-mq. */
 
@@ -375,6 +386,7 @@ void host_engine_exit_request(struct blk_mq_tag_set *set, struct request *rq,
 
 blk_status_t host_engine_setup_request(struct nvme_ns *ns, struct request *rq)
 {
+	engine_reset_request(rq);
 	return nvme_tcp_setup_cmd_pdu(ns, rq);
 }
 
