@@ -3,6 +3,7 @@
 #
 # Hosts that misbehave, or speak only TCP: they cost little, for a bounded time, and the others do
 # not notice. peer/hostile.py tells what they do.
+# debug: broken_pdus
 # shellcheck source=lib.sh
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
@@ -63,6 +64,26 @@ test_a_host_that_leaves_a_pdu_unfinished() {
 	misbehave unfinished
 	all_are_dropped 30
 	says 'dropped: it leaves a PDU unfinished, or takes no answers'
+	target_gets_rid "$BEFORE"
+}
+
+# Nor does it help to say something now and then.
+test_a_host_whose_icreq_drips() {
+	target_param connect_timeout 4
+	misbehave drip
+	all_are_dropped 60
+	says 'dropped: it has not connected to a controller in time'
+	target_gets_rid "$BEFORE"
+}
+
+test_resets_at_each_moment() {
+	connect mptcp
+	fio_start --rw=randrw --verify=crc32c --bs=16k --iodepth=4 --size=8m --time_based --runtime=8
+	peer hostile resets
+	fio_finish
+	[[ $(state) == live ]]
+	! says "starting error recovery" || fail "a good host has noticed"
+	disconnect
 	target_gets_rid "$BEFORE"
 }
 
