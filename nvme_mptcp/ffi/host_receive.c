@@ -143,6 +143,11 @@ int host_engine_recv(struct nvme_tcp_queue *queue, unsigned int *completed)
 {
 	int ret = nvme_tcp_try_recv(queue);
 
+	/* What fails in the socket itself tcp.c of 7.2 does not care about. */
+	if (ret < 0 && READ_ONCE(queue->rd_enabled)) {
+		WRITE_ONCE(queue->rd_enabled, false);
+		nvme_tcp_error_recovery(&queue->ctrl->ctrl);
+	}
 	*completed = queue->nr_cqe;
 	return ret;
 }

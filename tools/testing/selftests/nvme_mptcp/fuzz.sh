@@ -5,7 +5,7 @@
 #
 #	FUZZ_COUNT	mutated PDUs a side, 3000 unless told
 #	FUZZ_SEED	decides what is sent; 1 unless told
-#	FUZZ_CASE	only that case: what is found is found again with the seed and the number of the case
+#	FUZZ_CASE	begin with that case, in one process: what was found is found again so
 #
 # shellcheck source=lib.sh
 . "${BASH_SOURCE[0]%/*}/lib.sh"
@@ -23,7 +23,7 @@ setup() {
 	GOOD_PEER=$!
 	# The kernel's log is too short for what is said meanwhile, and much of it is known.
 	dmesg --follow-new >"$SCRATCH/kernel" &
-		dmesg -n 2
+	dmesg -n 2
 }
 
 good_peer() {
@@ -36,6 +36,7 @@ good_peer() {
 fuzz() {
 	local program=$1 nqn=$2 worker pids=() pid line
 	shift 2
+	[[ -z ${FUZZ_CASE:-} ]] || set -- "$1"
 	progress "$program: seed $FUZZ_SEED, $FUZZ_COUNT mutated PDUs, $# processes"
 	for ((worker = 0; worker < $#; worker++)); do
 		on_host "$_LIB/../peer/$program.py" "$ADDRESS" "${@:worker + 1:1}" "$nqn" "$FUZZ_SEED" \
