@@ -78,7 +78,8 @@ test_a_host_whose_icreq_drips() {
 
 test_resets_at_each_moment() {
 	connect mptcp
-	fio_start --rw=randrw --verify=crc32c --bs=16k --iodepth=4 --size=8m --time_based --runtime=8
+	# The peers write where the namespace begins.
+	fio_start --rw=randrw --verify=crc32c --bs=16k --iodepth=4 --offset=64m --size=8m --time_based --runtime=8
 	peer hostile resets
 	fio_finish
 	[[ $(state) == live ]]
@@ -105,7 +106,8 @@ test_idle_and_slow_hosts_stay() {
 # Each way to break the protocol is answered with a C2HTermReq that names it, and ends that controller.
 test_broken_pdus() {
 	connect mptcp
-	fio_start --rw=randrw --verify=crc32c --bs=16k --iodepth=4 --size=8m --time_based --runtime=8
+	# The peers write where the namespace begins.
+	fio_start --rw=randrw --verify=crc32c --bs=16k --iodepth=4 --offset=64m --size=8m --time_based --runtime=8
 	peer hostile provoke
 	fio_finish
 	[[ $(state) == live ]]
