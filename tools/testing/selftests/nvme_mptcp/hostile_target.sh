@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Targets that break the protocol when they are connected already: the host says what is wrong, fails what was under
-# way, and gives up that controller only. peer/rogue.py tells what each does.
+# way, and gives up that controller only. peer/hostile_target.py tells what each does.
 # debug: events an_r2t_too_late
 # shellcheck source=lib.sh
 . "${BASH_SOURCE[0]%/*}/lib.sh"
@@ -17,7 +17,7 @@ setup() {
 	connect mptcp
 	GOOD=$CTRL GOOD_DISK=$DISK
 	: >"$SCRATCH/wrong"
-	on_target python3 "$_LIB/../peer/rogue.py" "$(target_ip 0)" $ROGUE_PORT "@$SCRATCH/wrong" >"$SCRATCH/rogue" &
+	on_target python3 "$_LIB/../peer/hostile_target.py" "$(target_ip 0)" $ROGUE_PORT "@$SCRATCH/wrong" >"$SCRATCH/rogue" &
 	wait_for 20 grep listening "$SCRATCH/rogue"
 }
 

@@ -82,7 +82,7 @@ test_data() {
 	dd if=$DISK of=$SCRATCH/data bs=64k count=1 iflag=direct
 	cmp -n 65536 $SCRATCH/data /dev/zero
 	disconnect
-	broken_read 'short data-in: got 2048 of 4096' read=short
+	broken_read 'short data-in: got 2048 of 4096' short=1
 	broken_read 'data digest error: recv' 'digests=2 baddigest=1' data_digest
 }
 

@@ -1,255 +1,153 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""A target that does one thing wrong, for testing what the host makes of it.
-
-rogue.py ADDRESS PORT [WHAT=VALUE...]      rogue.py ADDRESS PORT @FILE (which has them; each connection looks again)
-
-Its ICResp: type, length, version, alignment, digests, maxdata. Its controller: mqes, sgls, icdoff, maxcmd, kas.
-In answer to Connect: term=1 (C2HTermReq), silent=1 (nothing), badpdu=1 (a PDU of no type).
-In answer to a read: read=KIND; to a write: write=KIND, r2t=N (an R2T from there on); to a request for events: event=KIND:
-methods of Rogue tell which there are. baddigest=1: data have a wrong digest.
-reset=WHEN: the connection is reset at that moment: accept, handshake, connect, identify, read, r2t, data.
-split=1: every byte is sent by itself. drip=1: so is the ICResp, one a second. glue=1: answers are kept until there are some, and sent together.
-"""
-
+#
+# A target that does one thing wrong, for testing what the host makes of it. It knows just enough of
+# NVMe/TCP for a host to connect to it and to read the zeroes of its namespace.
+#
+#   rogue.py ADDRESS PORT [WHAT=NUMBER...]
+#
+# Its ICResp: type, length, version, alignment, digests, maxdata. Its controller: mqes, sgls, icdoff, maxcmd, kas.
+# In answer to Connect: term=1 (C2HTermReq), silent=1 (nothing), badpdu=1 (a PDU of no type).
+# In answer to a read: short=1 (half of the data), baddigest=1. In answer to a write: r2t=N (an R2T from there on).
 import socket
 import struct
 import sys
-import time
+import threading
 
-import pdu
-import target
-from pdu import Type
+from pdu import COMMON, crc32c
 
-
-class Rogue(target.Connection):
-    def __init__(self, sock, options):
-        super().__init__(sock, options)
-        self.kept = b""
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def reset_if(self, when):
-        if self.option("reset") == when:
-            self.reset()
-
-    def send(self, data):
-        if self.option("split"):
-            # The middle of data is like the rest of them.
-            end = max(len(data) - 60, 60)
-            for piece in [*(data[i : i + 1] for i in range(60)), data[60:end], *(data[i : i + 1] for i in range(end, len(data)))]:
-                super().send(piece)
-            return
-        if self.option("glue") and self.number:
-            # Whatever the host has asked for so far is answered in one piece.
-            self.kept += data
-            self.socket.settimeout(0.05)
-            try:
-                if self.socket.recv(1, socket.MSG_PEEK):
-                    return
-            except TimeoutError:
-                pass
-            except OSError as error:
-                raise target.Gone from error
-            finally:
-                self.socket.settimeout(None)
-            data, self.kept = self.kept, b""
-        super().send(data)
-
-    def handshake(self):
-        self.reset_if("accept")
-        if self.option("reset") == "handshake":
-            self.receive_bytes(100)
-            super().send(self.icresp()[:64])
-            self.reset()
-        if self.option("drip"):
-            self.receive_bytes(128)
-            for byte in self.icresp():
-                super().send(bytes([byte]))
-                time.sleep(1)
-        if self.option("write") in ("answered_early", "never_read"):
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        super().handshake()
-
-    def connect(self, cid):
-        self.reset_if("connect")
-        if self.option("term"):
-            super().send(pdu.build(Type.C2H_TERM, struct.pack("<HI10x", 2, 0)))
-        elif self.option("badpdu"):
-            super().send(pdu.build(0x42, bytes(16)))
-        elif not self.option("silent"):
-            super().connect(cid)
-
-    def identify(self, kind):
-        self.reset_if("identify")
-        return super().identify(kind)
-
-    def c2h_data(self, cid, data, *args, **wrong):
-        built = super().c2h_data(cid, data, *args, **wrong)
-        if self.ddgst and self.option("baddigest") and self.number:
-            built = built[:-1] + bytes([built[-1] ^ 1])
-        return built
-
-    def read(self, entry, cid, command):
-        if self.option("reset") == "read":
-            super().send(self.c2h_data(cid, bytes(target.length(entry)))[:1000])
-            self.reset()
-        if self.option("read"):
-            super().send(getattr(self, "read_" + self.option("read"))(cid, target.length(entry)))
-        else:
-            super().read(entry, cid, command)
-
-    # What to say to a read of so many bytes.
-
-    def read_short(self, cid, size):
-        return self.c2h_data(cid, bytes(size // 2)) + self.response(cid)
-
-    def read_short_with_success(self, cid, size):
-        return self.c2h_data(cid, bytes(size // 2), flags=pdu.LAST | pdu.SUCCESS)
-
-    def read_without_data(self, cid, _size):
-        return self.response(cid)
-
-    def read_long(self, cid, size):
-        return self.c2h_data(cid, bytes(size + 512)) + self.response(cid)
-
-    def read_long_in_two(self, cid, size):
-        return self.c2h_data(cid, bytes(size), flags=0) + self.c2h_data(cid, bytes(512), size) + self.response(cid)
-
-    def read_twice(self, cid, size):
-        return self.c2h_data(cid, bytes(size), flags=0) + self.c2h_data(cid, bytes(size)) + self.response(cid)
-
-    def read_elsewhere(self, cid, size):
-        half = size // 2
-        return self.c2h_data(cid, bytes(half), half, flags=0) + self.c2h_data(cid, bytes(half)) + self.response(cid)
-
-    def read_beyond(self, cid, size):
-        return self.c2h_data(cid, bytes(size), 0xFFFFF000) + self.response(cid)
-
-    def read_unknown(self, cid, size):
-        return self.c2h_data(cid ^ 0xFFF, bytes(size))
-
-    def read_other_generation(self, cid, size):
-        return self.c2h_data(cid + 0x5000 & 0xFFFF, bytes(size))
-
-    def read_giant(self, cid, size):
-        return self.c2h_data(cid, bytes(size), plen=0xFFFFFFFF) + self.response(cid)
-
-    def read_small_plen(self, cid, size):
-        return self.c2h_data(cid, bytes(size), plen=8) + self.response(cid)
-
-    def read_padded(self, cid, size):
-        return self.c2h_data(cid, bytes(8 + size), length=size, pdo=32)
-
-    def read_success_not_last(self, cid, size):
-        return self.c2h_data(cid, bytes(size), flags=pdu.SUCCESS)
-
-    def read_r2t(self, cid, size):
-        return self.r2t(cid, 0, size)
-
-    def read_late_data(self, cid, size):
-        return self.read_good(cid, size) + self.c2h_data(cid, bytes(size))
-
-    # The number that the tag's next command will have.
-    def read_late_data_next(self, cid, size):
-        return self.read_good(cid, size) + self.c2h_data(cid + 0x1000 & 0xFFFF, bytes(size))
-
-    def read_good(self, cid, size):
-        return self.c2h_data(cid, bytes(size)) + self.response(cid)
-
-    def read_response_twice(self, cid, size):
-        return self.read_good(cid, size) + self.response(cid)
-
-    def read_response_next(self, cid, size):
-        return self.read_good(cid, size) + self.response(cid + 0x1000 & 0xFFFF)
-
-    def read_response_of_none(self, cid, size):
-        return self.read_good(cid, size) + self.response(0xFFF)
-
-    def read_giant_response(self, cid, size):
-        return self.c2h_data(cid, bytes(size)) + self.response(cid, plen=1 << 31)
-
-    def read_header_length(self, cid, size):
-        return self.c2h_data(cid, bytes(size), hlen=25)
-
-    def read_command(self, cid, size):
-        return self.build(Type.COMMAND, bytes(64)) + self.read_good(cid, size)
-
-    def write(self, entry, cid, command):
-        size = target.length(entry)
-        if self.option("r2t"):
-            super().send(self.r2t(cid, self.option("r2t"), size))
-        elif self.option("reset") == "r2t":
-            super().send(self.r2t(cid, 0, size))
-            self.reset()
-        elif self.option("reset") == "data":
-            super().send(self.r2t(cid, 0, size))
-            self.receive_bytes(1000)
-            self.reset()
-        elif self.option("write"):
-            getattr(self, "write_" + self.option("write"))(cid, size)
-        else:
-            super().write(entry, cid, command)
-
-    # What to do with a write of so many bytes.
-
-    def write_r2t_twice(self, cid, size):
-        self.send(self.r2t(cid, 0, size))
-        self.take_data(size)
-        self.send(self.r2t(cid, 0, size))
-
-    def write_r2t_before_the_end(self, cid, size):
-        self.send(self.r2t(cid, 0, size // 2) + self.r2t(cid, size // 2, size // 2))
-
-    def write_r2t_of_nothing(self, cid, _size):
-        self.send(self.r2t(cid, 0, 0))
-
-    def write_r2t_too_long(self, cid, size):
-        self.send(self.r2t(cid, 0, size + 1))
-
-    def write_r2t_unknown(self, cid, size):
-        self.send(self.r2t(cid ^ 0xFFF, 0, size))
-
-    def write_r2t_late(self, cid, size):
-        self.send(self.response(cid) + self.r2t(cid + 0x1000 & 0xFFFF, 0, size))
-
-    def write_data(self, cid, size):
-        self.send(self.c2h_data(cid, bytes(size)))
-
-    # The rest of the data is still to be sent, and nobody reads it.
-    def write_answered_early(self, cid, size):
-        self.send(self.r2t(cid, 0, size))
-        self.receive_bytes(pdu.COMMON.size)
-        time.sleep(1)
-        self.send(self.response(cid))
-        time.sleep(1000)
-
-    def write_never_read(self, cid, size):
-        self.send(self.r2t(cid, 0, size))
-        time.sleep(1000)
-
-    def event(self, cid):
-        kind = self.option("event")
-        if kind == "flood":
-            # The first is in order.
-            self.send(self.response(cid, 0x70002) * 50)
-        elif kind == "wrong":
-            # Of a type that there is not, with all that can be wrong.
-            self.send(self.response(cid, 0xFFFFFFFF))
+wrong = {k: int(v) for k, v in (arg.split("=") for arg in sys.argv[3:])}
+IPPROTO_MPTCP = 262
 
 
-def options_of(arguments):
-    if arguments and arguments[0].startswith("@"):
-        with open(arguments[0][1:], encoding="ascii") as file:
-            arguments = file.read().split()
-    pairs = (argument.split("=") for argument in arguments)
-    return {name: int(value) if value.isdigit() else value for name, value in pairs}
+def get(sock, length):
+    data = b""
+    while len(data) < length:
+        try:
+            part = sock.recv(length - len(data))
+        except ConnectionError:
+            part = b""
+        if not part:
+            sys.exit()  # of this thread
+        data += part
+    return data
 
 
-def main(address, port, *arguments):
-    listener = target.listen(address, int(port))
-    print("listening", flush=True)
-    target.serve(listener, lambda sock: Rogue(sock, options_of(arguments)))
+def header(kind, hlen, plen, flags=0, pdo=0):
+    return COMMON.pack(kind, flags, hlen, pdo, plen)
 
 
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+def icresp():
+    return header(wrong.get("type", 1), 128, wrong.get("length", 128)) + struct.pack(
+        "<HBBI112x", wrong.get("version", 0), wrong.get("alignment", 0),
+        wrong.get("digests", 0), wrong.get("maxdata", 65536))
+
+
+def identify(kind):
+    data = bytearray(4096)
+    if kind == 0:  # the namespace: 2048 blocks of 512 bytes
+        struct.pack_into("<QQQ", data, 0, 2048, 2048, 2048)
+        data[130] = 9
+        return bytes(data)
+    if kind == 2:  # the namespaces
+        data[0] = 1
+        return bytes(data)
+    if kind == 3:  # its identifiers
+        data[:4] = b"\x03\x10\x00\x00"
+        data[4:20] = b"nvme-mptcp rogue"
+        return bytes(data)
+    struct.pack_into("<H", data, 78, 1)  # CNTLID
+    struct.pack_into("<I", data, 80, 0x10400)  # VER
+    data[111] = 1  # CNTRLTYPE: I/O
+    struct.pack_into("<H", data, 320, wrong.get("kas", 10))
+    data[512:514] = b"\x66\x44"  # SQES, CQES
+    struct.pack_into("<H", data, 514, wrong.get("maxcmd", 128))
+    struct.pack_into("<I", data, 516, 1)  # NN
+    struct.pack_into("<I", data, 536, wrong.get("sgls", 0x100001))
+    data[768:776] = b"nqn.none"
+    struct.pack_into("<IIHBB", data, 1792, 4, 1, wrong.get("icdoff", 0), 0, 1)
+    return bytes(data)
+
+
+def answer(sock, sqe, result=0, status=0):
+    cid = struct.unpack_from("<H", sqe, 2)[0]
+    pdu = header(5, 24, 24) + struct.pack("<QHHHH", result, 0xffff, 0, cid, status << 1)
+    sock.sendall(pdu)
+
+
+def data(sock, sqe, payload, bad=0):
+    cid = struct.unpack_from("<H", sqe, 2)[0]
+    flags, digest = 4, b""
+    if wrong.get("digests", 0) & 2:
+        flags, digest = 6, crc32c(payload[bad:])
+    sock.sendall(header(7, 24, 24 + len(payload) + len(digest), flags, 24) + struct.pack(
+        "<HHII4x", cid, 0, 0, len(payload)) + payload + digest)
+
+
+def read(sock, sqe):
+    length = (struct.unpack_from("<H", sqe, 48)[0] + 1) * 512
+    data(sock, sqe, bytes(length // 2 if wrong.get("short") else length), wrong.get("baddigest", 0))
+    answer(sock, sqe)
+
+
+def write(sock, sqe):
+    cid = struct.unpack_from("<H", sqe, 2)[0]
+    length = (struct.unpack_from("<H", sqe, 48)[0] + 1) * 512
+    sock.sendall(header(9, 24, 24) + struct.pack("<HHII4x", cid, 1, wrong.get("r2t", 0), length))
+
+
+def fabrics(sock, sqe, regs):
+    kind = sqe[4]
+    offset = struct.unpack_from("<I", sqe, 44)[0]
+    if kind == 0:  # Property Set
+        regs[offset] = struct.unpack_from("<Q", sqe, 48)[0]
+        if offset == 0x14:
+            regs[0x1c] = (regs[offset] & 1) | (8 if regs[offset] & 0xc000 else 0)
+        answer(sock, sqe)
+    elif kind == 4:  # Property Get
+        answer(sock, sqe, regs.get(offset, 0))
+    elif kind == 1:  # Connect
+        if wrong.get("term"):
+            sock.sendall(header(3, 24, 24) + struct.pack("<HI10x", 2, 0))
+        elif wrong.get("badpdu"):
+            sock.sendall(header(0x42, 24, 24) + bytes(16))
+        elif not wrong.get("silent"):
+            answer(sock, sqe, 1)
+    else:
+        answer(sock, sqe, 0, 0x4001)
+
+
+def io(sock):
+    while True:
+        sqe = get(sock, struct.unpack("<4xI", get(sock, 8))[0] - 8)[:64]
+        {1: write, 2: read}.get(sqe[0], answer)(sock, sqe)
+
+
+def serve(sock):
+    regs = {0: wrong.get("mqes", 127) | 1 << 16 | 30 << 24 | 1 << 37, 8: 0x10400}
+    get(sock, 128)
+    sock.sendall(icresp())
+    while True:
+        sqe = get(sock, struct.unpack("<4xI", get(sock, 8))[0] - 8)[:64]
+        opcode = sqe[0]
+        if opcode == 0x7f:
+            fabrics(sock, sqe, regs)
+            if sqe[4] == 1 and struct.unpack_from("<H", sqe, 42)[0]:
+                io(sock)
+        elif opcode == 0x06 and sqe[40] < 4:
+            data(sock, sqe, identify(sqe[40]))
+            answer(sock, sqe)
+        elif opcode in (0x09, 0x18):  # Set Features (one queue), Keep Alive
+            answer(sock, sqe)
+        elif opcode != 0x0c:
+            answer(sock, sqe, 0, 0x4001)
+
+
+listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, IPPROTO_MPTCP)
+listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+listener.bind((sys.argv[1], int(sys.argv[2])))
+listener.listen()
+print("listening", flush=True)
+while True:
+    connection, _ = listener.accept()
+    threading.Thread(target=serve, args=(connection,), daemon=True).start()
