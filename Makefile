@@ -18,6 +18,12 @@ else
 	$(Q)scripts/build modules
 endif
 
+tool: ## build nvme-mptcp, the program, with its man pages and completions, in out/tool
+	$(Q)scripts/tool build
+
+deb: all tool ## Debian packages of the modules, the tool and the selftests, in out/deb
+	$(Q)scripts/deb
+
 demo: all ## one VM, four NICs: nvme-tcp on one NIC against nvme-mptcp on all
 	$(Q)scripts/demo
 
@@ -50,9 +56,23 @@ bench: all ## nvme-mptcp beside its peers, in one VM; QUICK=1 for less
 
 check: ## formats, lints, unit tests; no VM
 	$(Q)scripts/check
+	$(Q)scripts/tool check
 
 install: ## (with KDIR) install the modules for the kernel of KDIR
 	$(Q)$(MAKE) -C $(KDIR) M=$(CURDIR) modules_install
+
+PREFIX ?= /usr/local
+TOOL ?= out/tool
+
+install-tool: ## install what is in TOOL (default: what make tool built) below DESTDIR and PREFIX
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(TOOL)/nvme-mptcp
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/sbin tools/nvmet/nvmet-config
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $(TOOL)/man/*.1
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 tools/nvmet/nvmet-config.8
+	install -D -m 644 $(TOOL)/completions/nvme-mptcp.bash \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/nvme-mptcp
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(TOOL)/completions/_nvme-mptcp
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d $(TOOL)/completions/nvme-mptcp.fish
 
 rust-analyzer: ## write rust-project.json
 	$(Q)scripts/build rust-analyzer
@@ -67,4 +87,4 @@ endif
 help: ## this list
 	$(Q)sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
-.PHONY: all demo test fuzz soak faults test-debug test-all bench check install rust-analyzer clean help
+.PHONY: all tool deb demo test fuzz soak faults test-debug test-all bench check install install-tool rust-analyzer clean help

@@ -11,9 +11,11 @@
 #include "nvme.h"
 #include "fabrics.h"
 #include "helpers.h"
+#include "observe.h"
 #include "nvme_core.h"
 #include "host_engine.h"
 #include "host_params.h"
+#include "trace_host.h"
 
 /* Macros that bindgen cannot evaluate; the prefix is removed from the generated names. */
 const __u32 RUST_CONST_HELPER_MPTCP_INFO_FLAG_FALLBACK =

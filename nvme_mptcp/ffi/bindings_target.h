@@ -10,8 +10,10 @@
 #include <net/tcp_states.h>
 #include "nvmet.h"
 #include "helpers.h"
+#include "observe.h"
 #include "target_engine.h"
 #include "target_params.h"
+#include "trace_target.h"
 
 /* Macros that bindgen cannot evaluate; the prefix is removed from the generated names. */
 const __u32 RUST_CONST_HELPER_MPTCP_INFO_FLAG_FALLBACK =

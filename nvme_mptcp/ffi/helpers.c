@@ -102,20 +102,25 @@ void ffi_sock_storage_prepare(struct socket *sock)
 }
 
 /*
- * A subflow is a socket of its own, and inherits nothing of this. The first one
- * is there when the socket is connected; what the path manager adds later stays
- * as it is.
+ * A subflow is a socket of its own, and inherits nothing of this, so it is done
+ * to those that there are. Not by sk_set_memalloc(): that counts in a static
+ * key, for which it takes the lock of CPU hotplug; who holds that may be waiting
+ * for our requests, and the connection has counted already.
  */
-void ffi_sock_storage_connected(struct socket *sock)
+void ffi_sock_storage_subflows(struct socket *sock)
 {
-	struct sock *ssk, *sk = sock->sk;
+	struct mptcp_subflow_context *subflow;
+	struct sock *sk = sock->sk;
 
 	lock_sock(sk);
-	ssk = mptcp_sk(sk)->first;
-	if (ssk) {
+	mptcp_for_each_subflow(mptcp_sk(sk), subflow) {
+		struct sock *ssk = mptcp_subflow_tcp_sock(subflow);
+
+		if (sock_flag(ssk, SOCK_MEMALLOC))
+			continue;
 		lock_sock_nested(ssk, SINGLE_DEPTH_NESTING);
-		ssk->sk_allocation = GFP_ATOMIC;
-		sk_set_memalloc(ssk);
+		ssk->sk_allocation = GFP_ATOMIC | __GFP_MEMALLOC;
+		sock_set_flag(ssk, SOCK_MEMALLOC);
 		release_sock(ssk);
 	}
 	release_sock(sk);
@@ -322,3 +327,11 @@ unsigned int ffi_this_cpu(void)
 {
 	return raw_smp_processor_id();
 }
+
+/* 0 in an interrupt, where "current" is whom it has interrupted. */
+unsigned long ffi_current_task(void)
+{
+	return in_task() ? (unsigned long)current : 0;
+}
+
+#include "observe.c"

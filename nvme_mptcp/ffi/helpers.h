@@ -27,7 +27,7 @@ int ffi_setsockopt_str(struct socket *sock, int level, int name,
 /* By the module parameter of that name, if it is set. Sleeps. */
 int ffi_sock_set_congestion(struct socket *sock);
 void ffi_sock_storage_prepare(struct socket *sock);
-void ffi_sock_storage_connected(struct socket *sock);
+void ffi_sock_storage_subflows(struct socket *sock);
 void ffi_sock_reclassify(struct socket *sock);
 int ffi_sock_send_bvec(struct socket *sock, struct bio_vec *bv,
 		       unsigned int nr, size_t len, int flags);
@@ -91,5 +91,6 @@ struct workqueue_struct *ffi_alloc_workqueue(const char *name,
 unsigned long ffi_jiffies(void);
 unsigned long ffi_msecs_to_jiffies(unsigned int ms);
 unsigned int ffi_this_cpu(void);
+unsigned long ffi_current_task(void);
 
 #endif

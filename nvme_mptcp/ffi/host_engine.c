@@ -13,6 +13,7 @@
 #include "nvme.h"
 #include "fabrics.h"
 #include "host_engine.h"
+#include "trace_host.h"
 
 /*
  * The module's identity is Rust's (host/main.rs); so_priority and wq_unbound
@@ -45,12 +46,21 @@ static bool engine_is_aen_req(struct nvme_tcp_queue *queue, u16 qid, u16 cid);
 #define nvme_find_rq(tags, cid) engine_find_rq(queue, tags, cid)
 #define nvme_is_aen_req(qid, cid) engine_is_aen_req(queue, qid, cid)
 
+/*
+ * Where error recovery begins, tcp.c changes the state to this; what made it do
+ * so is of interest.
+ */
+static bool engine_change_state(struct nvme_ctrl *ctrl,
+				enum nvme_ctrl_state state);
+#define nvme_change_ctrl_state(ctrl, state) engine_change_state(ctrl, state)
+
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-function"
 #pragma GCC diagnostic ignored "-Wunused-variable"
 #pragma GCC diagnostic ignored "-Wunused-const-variable"
 #include "tcp.c"
 #pragma GCC diagnostic pop
+#undef nvme_change_ctrl_state
 
 #undef nvme_find_rq
 #undef nvme_is_aen_req
@@ -63,6 +73,9 @@ static struct workqueue_struct *engine_poll_wq;
 struct host_engine {
 	struct nvme_tcp_ctrl tcp;
 	unsigned int nr_queues;	/* allocated; ctrl->queue_count may be less */
+	struct delayed_work watch_work;
+	enum host_cause cause;	/* while host_engine_error_recovery() runs */
+	bool recovers;
 	const struct host_engine_ops *ops;
 	void *owner;
 	bool async_out;		/* as in struct engine_request */
@@ -120,7 +133,9 @@ static void engine_error_work(struct work_struct *work)
 						 err_work);
 	struct host_engine *engine = to_engine(&tcp->ctrl);
 
+	WRITE_ONCE(engine->recovers, true);
 	engine->ops->error_work(engine->owner);
+	WRITE_ONCE(engine->recovers, false);
 }
 
 static void engine_connect_work(struct work_struct *work)
@@ -140,6 +155,15 @@ static void engine_reset_work(struct work_struct *work)
 	struct host_engine *engine = to_engine(ctrl);
 
 	engine->ops->reset_work(engine->owner);
+}
+
+static void engine_watch_work(struct work_struct *work)
+{
+	struct host_engine *engine = container_of(to_delayed_work(work),
+						  struct host_engine,
+						  watch_work);
+
+	engine->ops->watch_work(engine->owner);
 }
 
 static void engine_io_work(struct work_struct *work)
@@ -184,6 +208,7 @@ struct nvme_ctrl *host_engine_alloc(struct nvmf_ctrl_options *opts)
 	INIT_WORK(&engine->tcp.err_work, engine_error_work);
 	INIT_DELAYED_WORK(&engine->tcp.connect_work, engine_connect_work);
 	INIT_WORK(&ctrl->reset_work, engine_reset_work);
+	INIT_DELAYED_WORK(&engine->watch_work, engine_watch_work);
 	return ctrl;
 }
 
@@ -233,9 +258,30 @@ unsigned int host_engine_request_size(void)
 	return sizeof(struct engine_request);
 }
 
-void host_engine_error_recovery(struct nvme_ctrl *ctrl)
+static bool engine_change_state(struct nvme_ctrl *ctrl,
+				enum nvme_ctrl_state state)
 {
+	bool changed = nvme_change_ctrl_state(ctrl, state);
+
+	if (changed && state == NVME_CTRL_RESETTING)
+		trace_nvme_mptcp_error_recovery(ctrl->instance,
+				READ_ONCE(to_engine(ctrl)->cause));
+	return changed;
+}
+
+/* If two causes come in the same moment, it may be the other one that is told. */
+void host_engine_error_recovery(struct nvme_ctrl *ctrl, enum host_cause cause)
+{
+	struct host_engine *engine = to_engine(ctrl);
+
+	WRITE_ONCE(engine->cause, cause);
 	nvme_tcp_error_recovery(ctrl);
+	WRITE_ONCE(engine->cause, HOST_CAUSE_RECEIVE);
+}
+
+bool host_engine_recovers(struct nvme_ctrl *ctrl)
+{
+	return READ_ONCE(to_engine(ctrl)->recovers);
 }
 
 void host_engine_schedule_connect(struct nvme_ctrl *ctrl, unsigned long delay)
@@ -246,6 +292,24 @@ void host_engine_schedule_connect(struct nvme_ctrl *ctrl, unsigned long delay)
 void host_engine_stop_work(struct nvme_ctrl *ctrl)
 {
 	nvme_tcp_stop_ctrl(ctrl);
+}
+
+/* Nobody waits for it, so it may wait for other timers of the machine. */
+void host_engine_watch_in(struct nvme_ctrl *ctrl, unsigned long delay)
+{
+	queue_delayed_work(system_power_efficient_wq,
+			   &to_engine(ctrl)->watch_work,
+			   round_jiffies_relative(delay));
+}
+
+void host_engine_watch_stop(struct nvme_ctrl *ctrl)
+{
+	cancel_delayed_work_sync(&to_engine(ctrl)->watch_work);
+}
+
+void host_engine_watch_end(struct nvme_ctrl *ctrl)
+{
+	disable_delayed_work_sync(&to_engine(ctrl)->watch_work);
 }
 
 void host_engine_clear_reconnects(struct nvme_ctrl *ctrl)
@@ -346,6 +410,11 @@ void host_engine_queue_release_cpu(struct nvme_tcp_queue *queue)
 	queue->io_cpu = WORK_CPU_UNBOUND;
 }
 
+unsigned int host_engine_queue_id(struct nvme_tcp_queue *queue)
+{
+	return nvme_tcp_queue_id(queue);
+}
+
 int host_engine_queue_cpu(struct nvme_tcp_queue *queue)
 {
 	return queue->io_cpu;
@@ -414,4 +483,5 @@ void host_engine_log_timeout(struct request *rq)
 		 nvme_fabrics_opcode_str(qid, &pdu->cmd));
 }
 
+#include "host_attrs.c"
 #include "host_send.c"

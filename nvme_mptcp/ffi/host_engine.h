@@ -24,12 +24,39 @@ struct nvmf_ctrl_options;
 struct nvme_tcp_queue;
 struct nvme_tcp_request;
 
-/* What the engine calls back, always from a work item. */
+/* What has started error recovery; and why a queue is stopped. For tracing. */
+enum host_cause {
+	HOST_CAUSE_RECEIVE,
+	HOST_CAUSE_SEND,
+	HOST_CAUSE_SOCKET,	/* the connection has ended */
+	HOST_CAUSE_TIMEOUT,	/* of a command */
+};
+
+enum host_stop {
+	HOST_STOP_RECOVERY,
+	HOST_STOP_RESET,
+	HOST_STOP_DELETE,
+	HOST_STOP_SETUP,	/* connecting has failed later on, or timed out */
+};
+
+/* Attributes of a controller in sysfs. */
+enum host_engine_attr {
+	HOST_ATTR_SUBFLOWS,
+	HOST_ATTR_FALLBACK,
+	HOST_ATTR_POLICY,
+	HOST_ATTR_CONGESTION,
+};
+
+/* What the engine calls back, always where it may sleep. */
 struct host_engine_ops {
 	void (*io_work)(void *owner, unsigned int qid);
 	void (*error_work)(void *owner);
 	void (*connect_work)(void *owner);
 	void (*reset_work)(void *owner);
+	void (*watch_work)(void *owner);	/* after host_engine_watch_in() */
+	/* Writes an attribute and a newline to @buf; returns the length. */
+	ssize_t (*show_attr)(void *owner, enum host_engine_attr which,
+			     char *buf, size_t size);
 };
 
 /* One PDU, or what is left of it, as bio_vecs. */
@@ -60,11 +87,23 @@ struct blk_mq_tag_set *host_engine_admin_tag_set(struct nvme_ctrl *ctrl);
 u32 *host_engine_io_queues(struct nvme_ctrl *ctrl);
 unsigned int host_engine_request_size(void);
 
+extern const struct attribute_group *host_engine_attr_groups[];
+
+/*
+ * Has watch_work called after @delay; that calls it off and waits for it; and that
+ * it is never called again.
+ */
+void host_engine_watch_in(struct nvme_ctrl *ctrl, unsigned long delay);
+void host_engine_watch_stop(struct nvme_ctrl *ctrl);
+void host_engine_watch_end(struct nvme_ctrl *ctrl);
+
 /*
  * Starts error recovery unless it runs already or the controller is not live.
- * Any context.
+ * Any context. The receive side (tcp.c) does this by itself.
  */
-void host_engine_error_recovery(struct nvme_ctrl *ctrl);
+void host_engine_error_recovery(struct nvme_ctrl *ctrl, enum host_cause cause);
+/* Whether error recovery is at work. */
+bool host_engine_recovers(struct nvme_ctrl *ctrl);
 void host_engine_schedule_connect(struct nvme_ctrl *ctrl, unsigned long delay);
 void host_engine_stop_work(struct nvme_ctrl *ctrl);
 void host_engine_clear_reconnects(struct nvme_ctrl *ctrl);
@@ -87,6 +126,7 @@ void host_engine_queue_start(struct nvme_tcp_queue *queue);
 void host_engine_queue_free(struct nvme_tcp_queue *queue);
 void host_engine_queue_assign_cpu(struct nvme_tcp_queue *queue);
 void host_engine_queue_release_cpu(struct nvme_tcp_queue *queue);
+unsigned int host_engine_queue_id(struct nvme_tcp_queue *queue);
 int host_engine_queue_cpu(struct nvme_tcp_queue *queue);	/* atomic */
 void host_engine_queue_kick(struct nvme_tcp_queue *queue);	/* atomic */
 void host_engine_queue_stop_work(struct nvme_tcp_queue *queue);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* See host_params.h. tcp.c adds so_priority and wq_unbound to these. */
 
+#include <linux/kobject.h>
+#include <linux/module.h>
 #include <linux/moduleparam.h>
 #include "host_params.h"
 
@@ -20,6 +22,16 @@ MODULE_PARM_DESC(replace_tcp, "Also serve 'nvme connect -t tcp', if nvme-tcp is 
 bool host_param_replace_tcp(void)
 {
 	return replace_tcp;
+}
+
+/* By its directory in sysfs, which is beside our own. */
+bool host_param_nvme_tcp_is_there(void)
+{
+	struct kobject *other = kset_find_obj(THIS_MODULE->mkobj.kobj.kset,
+					      "nvme_tcp");
+
+	kobject_put(other);
+	return other;
 }
 
 /*

@@ -10,6 +10,8 @@
 
 bool host_param_require_mptcp(void);
 bool host_param_replace_tcp(void);
+/* Whether nvme-tcp is loaded. May sleep. */
+bool host_param_nvme_tcp_is_there(void);
 bool host_param_hdr_digest(void);
 bool host_param_data_digest(void);
 

@@ -101,6 +101,7 @@ struct target_engine {
 	__le32 hdgst;			/* received with the last PDU */
 	bool stopped;
 	bool drained;			/* the socket is, unless io_work runs again */
+	bool again;			/* ... or has brought more itself */
 	u32 ahead_at;			/* read ahead, not taken yet: from here, */
 	u32 ahead_len;			/* so much */
 	u8 ahead[ENGINE_READ_AHEAD];
@@ -328,6 +329,14 @@ void target_engine_kick(struct nvmet_tcp_queue *queue)
  */
 void target_engine_data_ready(struct nvmet_tcp_queue *queue)
 {
+	struct target_engine *engine = to_engine(queue);
+
+	/* Its own doing, by letting go of the lock: it will look again. */
+	if (in_task() && READ_ONCE(engine->worker) == current) {
+		engine->again = true;
+		engine->drained = false;
+		return;
+	}
 	sk_incoming_cpu_update(queue->sock->sk);
 	target_engine_kick(queue);
 }
@@ -351,6 +360,21 @@ int target_engine_id(struct nvmet_tcp_queue *queue)
 struct nvmet_ctrl *target_engine_ctrl(struct nvmet_tcp_queue *queue)
 {
 	return READ_ONCE(queue->nvme_sq.ctrl);
+}
+
+u16 target_engine_cntlid(struct nvmet_tcp_queue *queue)
+{
+	return queue->nvme_sq.ctrl->cntlid;
+}
+
+u16 target_engine_qid(struct nvmet_tcp_queue *queue)
+{
+	return READ_ONCE(queue->nvme_sq.qid);
+}
+
+int target_engine_cpu(struct nvmet_tcp_queue *queue)
+{
+	return READ_ONCE(queue->sock->sk->sk_incoming_cpu);
 }
 
 bool target_engine_is_admin(struct nvmet_tcp_queue *queue)

@@ -25,6 +25,15 @@ struct nvmet_sq;
 struct nvmet_tcp_cmd;
 struct nvmet_tcp_queue;
 
+/* Why a connection ends, for tracing. */
+enum target_stop {
+	TARGET_STOP_CLOSED,	/* by the host, the network, or an error */
+	TARGET_STOP_CONTROLLER,	/* its controller has been deleted */
+	TARGET_STOP_PORT,	/* its port has been disabled */
+	TARGET_STOP_MODULE,
+	TARGET_STOP_OVERDUE,	/* the host has not done what it should have */
+};
+
 /*
  * What the engine calls back, always from a work item, with the owner of the
  * queue.
@@ -76,6 +85,10 @@ void target_engine_check_not(struct nvmet_tcp_queue *queue);	/* atomic */
 
 int target_engine_id(struct nvmet_tcp_queue *queue);
 struct nvmet_ctrl *target_engine_ctrl(struct nvmet_tcp_queue *queue);
+/* While its queue is being installed. */
+u16 target_engine_cntlid(struct nvmet_tcp_queue *queue);
+u16 target_engine_qid(struct nvmet_tcp_queue *queue);
+int target_engine_cpu(struct nvmet_tcp_queue *queue);
 bool target_engine_is_admin(struct nvmet_tcp_queue *queue);
 bool target_engine_is_released(struct nvmet_tcp_queue *queue);
 
@@ -95,6 +108,12 @@ int target_engine_install(struct nvmet_tcp_queue *queue);
  * there is no more to take, else 1. @taken grows by the number of steps done.
  */
 int target_engine_recv(struct nvmet_tcp_queue *queue, int budget, int *taken);
+
+/*
+ * Whether data has arrived while the io_work held the socket's lock, for which
+ * it is not queued again. Forgets it.
+ */
+bool target_engine_again(struct nvmet_tcp_queue *queue);
 /* Ends the connection, or the controller, because of an error of the socket. */
 void target_engine_fail(struct nvmet_tcp_queue *queue, int error);
 /* For the io_work, or while it is kept from running. */

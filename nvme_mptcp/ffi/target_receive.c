@@ -11,10 +11,13 @@ static int engine_recvmsg(struct target_engine *engine, struct msghdr *msg)
 
 	if (engine->drained)
 		return -EAGAIN;
-	ret = sock_recvmsg(engine->tcp.sock, msg, msg->msg_flags);
+	do {
+		engine->again = false;
+		ret = sock_recvmsg(engine->tcp.sock, msg, msg->msg_flags);
+	} while (ret == -EAGAIN && engine->again);
 	if (ret > 0) {
 		engine->received += ret;
-		engine->drained = ret < want;
+		engine->drained = ret < want && !engine->again;
 	}
 	return ret;
 }
@@ -264,6 +267,15 @@ int target_engine_recv(struct nvmet_tcp_queue *queue, int budget, int *taken)
 		nvmet_tcp_socket_error(queue, ret);
 	}
 	return ret;
+}
+
+bool target_engine_again(struct nvmet_tcp_queue *queue)
+{
+	struct target_engine *engine = to_engine(queue);
+	bool again = engine->again;
+
+	engine->again = false;
+	return again;
 }
 
 bool target_engine_is_idle(struct nvmet_tcp_queue *queue)

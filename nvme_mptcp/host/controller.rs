@@ -12,7 +12,8 @@ use super::{
     connection::ConnectionParams,
     options::Endpoints,
     queue::Queue,
-    registry, //
+    registry,
+    watch::Watch, //
 };
 use crate::nvme::{
     ctrl::NvmeCtrl,
@@ -21,14 +22,19 @@ use crate::nvme::{
         ConnectOptions,
         Opts, //
     },
-    ops::Controller,
+    ops::{
+        Attribute,
+        Controller, //
+    },
     params, //
 };
+use crate::observe::debugfs::Directory;
 use core::{
     fmt::Write,
     ops::Deref, //
 };
 use kernel::{
+    fmt, new_mutex,
     prelude::*,
     str::Formatter,
     sync::{
@@ -36,17 +42,26 @@ use kernel::{
             Atomic,
             Relaxed, //
         },
-        Arc, //
+        Arc,
+        Mutex, //
     },
 };
 
 /// An NVMe over MPTCP controller.
+#[pin_data]
 pub(crate) struct MptcpCtrl {
     /// The admin queue, then the I/O queues: as many as were asked for, whatever is granted.
     queues: KVec<Arc<Queue>>,
     endpoints: Endpoints,
     /// The warning about a peer without MPTCP has been given.
     fallback_told: Atomic<bool>,
+    /// Targets without MPTCP are refused, as of when it connected last.
+    require_mptcp: Atomic<bool>,
+    /// What can be seen of the queues, as long as the controller has a name.
+    #[pin]
+    pub(super) debugfs: Mutex<Option<Directory<Queue>>>,
+    #[pin]
+    pub(super) watch: Mutex<Watch>,
     /// Before the options, which it uses.
     engine: Engine,
     opts: ConnectOptions,
@@ -62,21 +77,35 @@ impl MptcpCtrl {
             queues.push(Queue::new(qid, queue)?, GFP_KERNEL)?;
             qid = qid.checked_add(1).ok_or(EINVAL)?;
         }
-        Ok(KBox::pin(
-            Self {
+        let watch = Watch::new(queues.len())?;
+        KBox::pin_init(
+            pin_init!(Self {
                 queues,
                 endpoints,
                 fallback_told: Atomic::new(false),
+                require_mptcp: Atomic::new(false),
+                debugfs <- new_mutex!(None, "nvme_mptcp_debugfs"),
+                watch <- new_mutex!(watch, "nvme_mptcp_watch"),
                 engine,
                 opts,
-            },
+            }),
             GFP_KERNEL,
-        )?)
+        )
     }
 
     /// The queue `qid`, 0 for the admin queue.
     pub(crate) fn queue(&self, qid: usize) -> Option<&Arc<Queue>> {
         self.queues.get(qid)
+    }
+
+    /// All queues, used or not.
+    pub(crate) fn queues(&self) -> &[Arc<Queue>] {
+        &self.queues
+    }
+
+    /// The admin queue and the I/O queues in use.
+    pub(crate) fn used_queues(&self) -> impl Iterator<Item = &Arc<Queue>> {
+        self.queues.iter().take(self.queue_count() as usize)
     }
 
     /// The I/O queues from the number `first` to below `end`.
@@ -107,8 +136,18 @@ impl MptcpCtrl {
                 None
             },
             priority: params::so_priority(),
-            require_mptcp: params::require_mptcp(),
+            require_mptcp: self.requires_mptcp(),
         }
+    }
+
+    /// Whether its connections must speak MPTCP.
+    pub(crate) fn requires_mptcp(&self) -> bool {
+        self.require_mptcp.load(Relaxed)
+    }
+
+    /// Has the module's parameters hold for the connections from now on.
+    pub(crate) fn apply_policy(&self) {
+        self.require_mptcp.store(params::require_mptcp(), Relaxed);
     }
 
     /// Says once if a connection runs over plain TCP, thus over one path.
@@ -138,6 +177,8 @@ impl Controller for MptcpCtrl {
 
     fn delete(&self) {
         self.tear_down(true);
+        self.end_watching();
+        self.unpublish();
         registry::remove(self);
     }
 
@@ -183,6 +224,14 @@ impl Controller for MptcpCtrl {
 
     fn reset_work(&self) {
         self.reset();
+    }
+
+    fn watch_work(&self) {
+        self.watch();
+    }
+
+    fn attribute(&self, which: Attribute, out: &mut Formatter<'_>) -> fmt::Result {
+        self.write_attribute(which, out)
     }
 
     fn options(&self) -> &ConnectOptions {

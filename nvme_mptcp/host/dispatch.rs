@@ -19,7 +19,10 @@ use crate::{
         Timeout, //
     },
     nvme::{
-        ctrl::State,
+        ctrl::{
+            Cause,
+            State, //
+        },
         engine, //
     },
 };
@@ -62,7 +65,7 @@ fn timeout(rq: Request<'_>) -> Timeout {
         return Timeout::Done;
     }
     // Error recovery tears the queues down and cancels this request with the others.
-    ctrl.error_recovery();
+    ctrl.error_recovery(Cause::Timeout);
     Timeout::ResetTimer
 }
 

@@ -13,6 +13,7 @@ use kernel::prelude::*;
 mod connection;
 mod controller;
 mod dispatch;
+mod observed;
 mod options;
 mod queue;
 mod recovery;
@@ -30,6 +31,8 @@ mod ffi;
 mod net;
 #[path = "../nvme/mod.rs"]
 mod nvme;
+#[path = "../observe/mod.rs"]
+mod observe;
 #[path = "../work/mod.rs"]
 mod work;
 
@@ -50,6 +53,7 @@ struct Host {
     transport: nvme::fabrics::Registration<transport::Mptcp>,
     in_place_of_tcp: Option<Pin<KBox<nvme::fabrics::Registration<transport::InPlaceOfTcp>>>>,
     controllers: registry::Registry,
+    debugfs: observe::debugfs::Root,
     engine: nvme::engine::EngineModule,
 }
 
@@ -57,6 +61,7 @@ impl kernel::InPlaceModule for Host {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             engine: nvme::engine::EngineModule::new()?,
+            debugfs: observe::debugfs::Root::new(),
             controllers: registry::Registry::new(),
             // These last, because users may connect from then on.
             in_place_of_tcp: replace_tcp()?,
@@ -71,7 +76,15 @@ fn replace_tcp() -> Result<Option<Pin<KBox<nvme::fabrics::Registration<transport
     if !nvme::params::replace_tcp() {
         return Ok(None);
     }
+    // Fabrics takes the first one that has a name.
+    let first = !nvme::params::nvme_tcp_is_there();
     let registration = KBox::pin_init(nvme::fabrics::Registration::new(), GFP_KERNEL)?;
-    pr_info!("serving the transport tcp too; if nvme-tcp was loaded before, that one still does\n");
+    if first {
+        pr_info!("serving the transport tcp too, in place of nvme-tcp\n");
+    } else {
+        pr_warn!(
+            "replace_tcp: nvme-tcp came first, and serves the transport tcp until it is removed\n"
+        );
+    }
     Ok(Some(registration))
 }

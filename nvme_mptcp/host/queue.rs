@@ -15,11 +15,14 @@
 
 use super::{
     connection::ConnectionParams,
+    observed::{
+        Life,
+        Phase, //
+    },
     send::{
         Sender,
         Sent, //
     },
-    watch::Watch,
 };
 use crate::{
     net::{
@@ -32,9 +35,13 @@ use crate::{
         errno,
         gate::Gate,
         mptcp::Socket,
+        subflows::Fallback, //
     },
     nvme::{
-        ctrl::NvmeCtrl,
+        ctrl::{
+            Cause,
+            NvmeCtrl, //
+        },
         engine::{
             self,
             EngineQueue,
@@ -42,10 +49,15 @@ use crate::{
         },
         status::Status,
     },
+    observe::{
+        queue::Observed,
+        trace, //
+    },
     work::{
         in_reclaim,
         this_cpu,
-        Deadline, //
+        Deadline,
+        Worker, //
     },
 };
 use kernel::{
@@ -65,6 +77,10 @@ use kernel::{
 
 /// How long the queue's work may keep a CPU before others get their turn.
 const WORK_BUDGET_MS: u32 = 1;
+
+/// With so many requests in flight a further one is sent by the queue's work, together with those
+/// that come until it runs: the time that it waits is hidden by the others.
+const INLINE_DEPTH: i32 = 4;
 
 /// The connection of a queue, by what has been done with it.
 enum State {
@@ -92,12 +108,6 @@ impl State {
     }
 }
 
-/// What receiving needs.
-struct Reception {
-    receiver: Receiver,
-    watch: Watch,
-}
-
 /// One queue of a controller.
 #[pin_data]
 pub(crate) struct Queue {
@@ -109,13 +119,23 @@ pub(crate) struct Queue {
     gate: Gate,
     /// Requests have completed since somebody has polled.
     completed: Atomic<bool>,
+    /// The task that runs the queue's work.
+    worker: Worker,
+    /// What the worker itself did on the socket has brought more to receive.
+    again: Atomic<bool>,
+    /// Requests that have been submitted and not answered, roughly: answers to what was not
+    /// submitted (asynchronous events) count as well.
+    in_flight: Atomic<i32>,
+    pub(super) life: Life,
+    #[pin]
+    pub(super) observed: Observed,
     #[pin]
     state: Mutex<State>,
     #[pin]
     sender: Mutex<Sender>,
     /// Held while receiving.
     #[pin]
-    reception: Mutex<Option<Reception>>,
+    reception: Mutex<Option<Receiver>>,
 }
 
 impl Queue {
@@ -129,6 +149,11 @@ impl Queue {
                 live: Atomic::new(false),
                 gate: Gate::new(),
                 completed: Atomic::new(false),
+                worker: Worker::none(),
+                again: Atomic::new(false),
+                in_flight: Atomic::new(0),
+                life: Life::new(),
+                observed <- Observed::new(),
                 state <- new_mutex!(State::Allocated, "nvme_mptcp_queue"),
                 sender <- new_mutex!(sender, "nvme_mptcp_send"),
                 reception <- new_mutex!(None, "nvme_mptcp_receive"),
@@ -140,6 +165,16 @@ impl Queue {
     /// The controller.
     pub(crate) fn ctrl(&self) -> &NvmeCtrl {
         self.engine.ctrl()
+    }
+
+    /// Its number.
+    pub(crate) fn id(&self) -> u16 {
+        self.id
+    }
+
+    /// The CPU that its work runs on, -1 if on any.
+    pub(crate) fn cpu(&self) -> c_int {
+        self.engine.cpu()
     }
 
     /// Whether commands may be sent. Any context.
@@ -154,7 +189,13 @@ impl Queue {
     /// Each with a message; the queue is `Allocated` then.
     pub(crate) fn connect(&self, params: &ConnectionParams<'_>) -> Result {
         let mut state = self.state.lock();
-        *state = State::Connected(params.open(self.id, &self.engine)?);
+        self.life.enter(Phase::Connecting);
+        let receiver = params
+            .open(self.id, &self.engine)
+            .inspect_err(|_| self.life.enter(Phase::Unused))?;
+        self.observed.connected(receiver.socket().clone());
+        self.life.enter(Phase::Connected);
+        *state = State::Connected(receiver);
         Ok(())
     }
 
@@ -171,11 +212,9 @@ impl Queue {
             };
             let socket = receiver.socket().clone();
             receiver.start();
-            *self.reception.lock() = Some(Reception {
-                watch: Watch::new(&socket),
-                receiver,
-            });
+            *self.reception.lock() = Some(receiver);
             self.gate.reset();
+            self.in_flight.store(0, Relaxed);
             self.sender.lock().set_socket(Some(socket.clone()));
             if self.id != 0 {
                 self.engine.assign_cpu();
@@ -199,6 +238,8 @@ impl Queue {
                     return Err(errno::not_connected().into());
                 }
                 self.live.store(true, Release);
+                self.life.enter(Phase::Live);
+                self.trace_connected();
                 Ok(())
             }
             Err(status) => {
@@ -212,6 +253,16 @@ impl Queue {
                 Err(status)
             }
         }
+    }
+
+    fn trace_connected(&self) {
+        trace::queue_connected(|| {
+            let (token, fallback) = self
+                .observed
+                .with(|socket| socket.connection())
+                .map_or((0, Fallback::None), |c| (c.token, c.fallback));
+            (self.ctrl().instance(), self.id, token, fallback as u32)
+        });
     }
 
     /// `Running` -> `Stopped`: when this returns nothing is sent or received any more.
@@ -228,9 +279,13 @@ impl Queue {
                 drop(callbacks);
                 self.engine.stop_work();
                 self.sender.lock().set_socket(None);
-                if let Some(reception) = self.reception.lock().take() {
-                    *state = State::Stopped(reception.receiver);
+                if let Some(receiver) = self.reception.lock().take() {
+                    *state = State::Stopped(receiver);
                 }
+                self.life.enter(Phase::Stopped);
+                trace::queue_stopped(|| {
+                    (self.ctrl().instance(), self.id, self.ctrl().stop_reason())
+                });
             }
             other => *state = other,
         }
@@ -242,7 +297,9 @@ impl Queue {
         if !matches!(*state, State::Running { .. }) {
             // A request that passed `is_live()` just before the stop may have queued it again.
             self.engine.stop_work();
+            self.observed.gone();
             *state = State::Allocated;
+            self.life.enter(Phase::Unused);
         }
     }
 
@@ -259,12 +316,13 @@ impl Queue {
         self.state.lock().socket()?.local_address().ok()
     }
 
-    /// Queues a started request; sends at once if nothing else is waiting and this is the queue's
-    /// CPU, so that a lone command waits for no work item.
+    /// Queues a started request; sends at once if nothing else is waiting, few are in flight and this
+    /// is the queue's CPU, so that a lone command waits for no work item.
     ///
     /// If more requests follow it only queues: the last one, or `commit()`, sends them all in one.
     pub(crate) fn submit(&self, rq: crate::block::Request<'_>, last: bool) {
-        let idle = !self.engine.pending();
+        let few = self.in_flight.fetch_add(1, Relaxed) < INLINE_DEPTH;
+        let idle = few && !self.engine.pending();
         self.engine.push(rq);
         if !last {
             return;
@@ -288,7 +346,7 @@ impl Queue {
 
     fn send(&self, sender: &mut Sender) -> Result<Sent> {
         sender
-            .send_batch(&self.engine, &self.gate)
+            .send_batch(&self.engine, &self.gate, &self.observed.counters)
             .inspect_err(|e| {
                 dev_err!(
                     self.ctrl().device(),
@@ -296,26 +354,24 @@ impl Queue {
                     self.id,
                     e.to_errno()
                 );
-                self.ctrl().error_recovery();
+                self.ctrl().error_recovery(Cause::Send);
             })
     }
 
     /// Receives what is there. Returns the bytes taken.
     fn receive(&self) -> Result<usize> {
         let mut reception = self.reception.lock();
-        let Some(Reception { receiver, watch }) = &mut *reception else {
+        let Some(receiver) = &mut *reception else {
             return Ok(0);
         };
-        if watch.lost(receiver.socket()) {
-            dev_warn!(
-                self.ctrl().device(),
-                "queue {}: the connection has lost MPTCP (something on the way changes its packets): one path only\n",
-                self.id
-            );
-        }
         let (bytes, completed) = receiver.receive()?;
+        if bytes > 0 {
+            self.observed.counters.received(bytes);
+            trace::received(|| (self.ctrl().instance(), self.id, bytes as u32, completed));
+        }
         if completed > 0 {
             self.completed.store(true, Relaxed);
+            self.in_flight.fetch_sub(completed as i32, Relaxed);
         }
         Ok(bytes)
     }
@@ -323,9 +379,11 @@ impl Queue {
     /// The queue's work: sends and receives in turns, within a budget of time.
     pub(crate) fn io_work(&self) {
         let deadline = Deadline::in_ms(WORK_BUDGET_MS);
+        let _working = self.worker.enter();
 
         loop {
             let mut busy = false;
+            self.again.store(false, Relaxed);
             let mut sender_is_ours = false;
 
             // If somebody else is sending they take care of what waits.
@@ -340,6 +398,7 @@ impl Queue {
                 Ok(bytes) => busy |= bytes > 0,
                 Err(_) => return,
             }
+            busy |= self.again.load(Relaxed);
             busy |= sender_is_ours && self.engine.pending() && !self.gate.is_closed();
 
             if !busy || !self.engine.receives() {
@@ -363,7 +422,13 @@ impl Queue {
 
 impl SocketEvents for Queue {
     fn data_ready(&self, _state: ConnectionState) {
-        if self.engine.receives() {
+        if !self.engine.receives() {
+            return;
+        }
+        // The work itself made room for it, and will look again.
+        if self.worker.is_current() {
+            self.again.store(true, Relaxed);
+        } else {
             self.engine.kick();
         }
     }
@@ -376,7 +441,9 @@ impl SocketEvents for Queue {
 
     fn state_change(&self, state: ConnectionState) {
         match state {
-            ConnectionState::Closed | ConnectionState::Finishing => self.ctrl().error_recovery(),
+            ConnectionState::Closed | ConnectionState::Finishing => {
+                self.ctrl().error_recovery(Cause::Socket);
+            }
             ConnectionState::Established | ConnectionState::Listening => {}
             ConnectionState::Other(raw) => dev_info!(
                 self.ctrl().device(),
@@ -389,8 +456,9 @@ impl SocketEvents for Queue {
 }
 
 /// The timeout of a request that is completed at once: stops the queue first, so that nothing uses
-/// the request any more.
+/// the request any more, and closes its connection, so that nothing of the request arrives later.
 pub(crate) fn complete_timed_out(queue: &Queue, rq: crate::block::Request<'_>) {
     queue.stop();
+    queue.release();
     engine::complete_timed_out(rq);
 }

@@ -5,17 +5,26 @@
 //! Error recovery is started once, by whoever changes the state from live to resetting first: the
 //! receive or the send path, the socket's state change, or a timeout. It tears down, and hands over
 //! to reconnecting, which tries every `reconnect_delay` seconds until `ctrl_loss_tmo` is over.
+//!
+//! All of it runs in a scope in which allocating does not start I/O: memory may be short because what
+//! is to be written waits for just this controller.
 
 use super::controller::MptcpCtrl;
-use crate::nvme::{
-    ctrl::State,
-    ops::Controller, //
+use crate::{
+    nvme::{
+        ctrl::State,
+        ops::Controller, //
+    },
+    observe::trace,
+    work::NoIo,
 };
 use kernel::prelude::*;
 
 impl MptcpCtrl {
     /// Error recovery: tears everything down, fails or requeues what was in flight.
     pub(crate) fn recover(&self) {
+        let _scope = NoIo::enter();
+        self.stop_watching();
         self.stop_keep_alive();
         self.flush_async_event();
         self.tear_down_io(false);
@@ -32,8 +41,14 @@ impl MptcpCtrl {
 
     /// One attempt to reconnect.
     pub(crate) fn reconnect(&self) {
+        let _scope = NoIo::enter();
         self.count_reconnect();
-        match self.set_up(false) {
+        let result = self.set_up(false);
+        trace::reconnect(|| {
+            let status = result.as_ref().map_or_else(|s| s.raw(), |()| 0);
+            (self.instance(), self.nr_reconnects(), status)
+        });
+        match result {
             Ok(()) => {
                 dev_info!(
                     self.device(),
@@ -57,6 +72,7 @@ impl MptcpCtrl {
 
     /// A reset that the user or the nvme core has asked for; it is resetting already.
     pub(crate) fn reset(&self) {
+        let _scope = NoIo::enter();
         self.stop_all();
         self.tear_down(false);
         if !self.start_connecting() {

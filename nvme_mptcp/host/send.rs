@@ -24,6 +24,13 @@ use crate::{
         EngineQueue,
         SendRequest, //
     },
+    observe::{
+        counters::{
+            Counters,
+            SentBatch, //
+        },
+        trace, //
+    },
     work::NoReclaim,
 };
 use kernel::{
@@ -86,7 +93,12 @@ impl Sender {
     ///
     /// When the connection is broken, or the peer asked for data that is not there. The requests of
     /// the batch have been failed then.
-    pub(crate) fn send_batch(&mut self, queue: &EngineQueue, gate: &Gate) -> Result<Sent> {
+    pub(crate) fn send_batch(
+        &mut self,
+        queue: &EngineQueue,
+        gate: &Gate,
+        counters: &Counters,
+    ) -> Result<Sent> {
         let Some(socket) = &self.socket else {
             return Ok(Sent::Nothing);
         };
@@ -100,6 +112,13 @@ impl Sender {
         if ledger.is_empty() {
             return described.map(|()| Sent::Nothing);
         }
+        let mut count = SentBatch {
+            pdus: ledger.len(),
+            done: 0,
+            segments: vector.len(),
+            bytes: ledger.bytes(),
+            sent: 0,
+        };
         let sent = described.and_then(|()| {
             // Writing back dirty memory may depend on this send.
             let _scope = NoReclaim::enter();
@@ -110,6 +129,9 @@ impl Sender {
         let all = ledger.bytes();
         let mut settled = Ok(());
         ledger.settle(*sent.as_ref().unwrap_or(&0), |req, fate| {
+            if matches!(fate, Fate::Done | Fate::Next) {
+                count.done = count.done.saturating_add(1);
+            }
             let put = match fate {
                 Fate::Done => Ok(()),
                 Fate::Next => queue.requeue_next_pdu(req),
@@ -121,6 +143,20 @@ impl Sender {
                 Fate::Unsent => queue.put_back(req, 0),
             };
             settled = settled.and(put);
+        });
+        count.sent = *sent.as_ref().unwrap_or(&0);
+        counters.sent(&count);
+        trace::batch_sent(|| {
+            let sent = sent.as_ref().map_or_else(|e| e.to_errno(), |n| *n as i32);
+            let (requests, segments) = (count.pdus as u32, count.segments as u32);
+            (
+                queue.ctrl().instance(),
+                queue.id(),
+                requests,
+                segments,
+                all as u32,
+                sent,
+            )
         });
         settled?;
         if sent? == all {

@@ -36,6 +36,7 @@ use kernel::prelude::*;
 impl MptcpCtrl {
     /// Connects all queues and makes the controller live.
     pub(crate) fn set_up(&self, new: bool) -> Result<(), Status> {
+        self.apply_policy();
         self.set_up_admin(new)?;
 
         let up = self.check_capabilities().and_then(|()| {
@@ -49,12 +50,15 @@ impl MptcpCtrl {
             self.tear_down_admin(new);
             return Err(status);
         }
+        // Before anybody can delete it.
+        self.start_watching();
         self.start();
         Ok(())
     }
 
     /// Disconnects all queues, telling the controller to shut down, or only to reset itself.
     pub(crate) fn tear_down(&self, shutdown: bool) {
+        self.stop_watching();
         self.tear_down_io(shutdown);
         self.quiesce_admin_queue();
         self.disable(shutdown);

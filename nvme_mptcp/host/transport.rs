@@ -74,12 +74,16 @@ where
 /// Brings a new controller up; undoes all of it if that fails.
 fn connect(ctrl: &MptcpCtrl) -> Result<(), Status> {
     ctrl.add()?;
+    // Without debugfs there is less to see, that is all.
+    let _ = ctrl.publish();
     let up = if ctrl.change_state(State::Connecting) {
         ctrl.set_up(true)
     } else {
         Err(EINTR.into())
     };
     if let Err(status) = up {
+        ctrl.end_watching();
+        ctrl.unpublish();
         ctrl.uninit();
         return Err(status);
     }

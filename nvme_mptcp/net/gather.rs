@@ -65,6 +65,11 @@ impl Vector {
         self.limit = bytes.min(BYTES);
     }
 
+    /// Number of segments.
+    pub(crate) fn len(&self) -> usize {
+        self.used
+    }
+
     /// Where the next segments go.
     pub(crate) fn room(&mut self) -> Room {
         let free = self.segments.get_mut(self.used..).unwrap_or_default();

@@ -70,7 +70,6 @@ impl<T, const N: usize> Ledger<T, N> {
     }
 
     /// Number of PDUs.
-    #[cfg(not(host))]
     pub(crate) fn len(&self) -> usize {
         self.used
     }

@@ -10,7 +10,7 @@ pub(crate) mod errno;
 pub(crate) mod gate;
 pub(crate) mod gather;
 pub(crate) mod ledger;
-#[cfg(target)]
 pub(crate) mod log;
 pub(crate) mod mptcp;
 pub(crate) mod namespace;
+pub(crate) mod subflows;

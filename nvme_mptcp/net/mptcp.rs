@@ -205,10 +205,17 @@ impl Socket {
             Err(e) if e == errno::in_progress() => return Err(ETIMEDOUT),
             other => other?,
         }
+        self.prepare_subflows();
+        Ok(())
+    }
+
+    /// Sets up for storage traffic the subflows that are not yet: the socket's own set-up does not
+    /// reach them. Of a socket made by [`new`](Self::new). Sleeps for the socket lock.
+    #[cfg(host)]
+    pub(crate) fn prepare_subflows(&self) {
         // SAFETY: The socket is live, an MPTCP one because it was created as such, and we do not
         // hold its lock.
-        unsafe { bindings::ffi_sock_storage_connected(self.as_ptr()) };
-        Ok(())
+        unsafe { bindings::ffi_sock_storage_subflows(self.as_ptr()) };
     }
 
     /// Starts listening. MPTCP listeners accept plain TCP peers too.

@@ -39,6 +39,14 @@ pub(crate) enum State {
     Dead,
 }
 
+/// What has started error recovery. The receive side does so by itself.
+#[derive(Clone, Copy)]
+pub(crate) enum Cause {
+    Send,
+    Socket,
+    Timeout,
+}
+
 /// What I/O queues may be used for, and how many there are of each.
 const MAX_QUEUE_TYPES: u32 = bindings::hctx_type_HCTX_MAX_TYPES;
 
@@ -158,16 +166,41 @@ impl NvmeCtrl {
         fn remove_admin_tag_set => nvme_remove_admin_tag_set;
         fn remove_io_tag_set => nvme_remove_io_tag_set;
         fn connect_admin_queue => nvmf_connect_admin_queue -> Result;
+        /// Whether error recovery is at work.
+        fn recovers => host_engine_recovers -> bool;
         fn sgl_supported => ffi_nvme_ctrl_sgl_supported -> bool;
         /// Deletes the controller, from a work item.
         fn delete_later => nvme_delete_ctrl -> Result;
-        /// Has error recovery run, once, if the controller is live. Any context.
-        fn error_recovery => host_engine_error_recovery;
         /// Waits for error recovery, and calls off a reconnect.
         fn stop_recovery => host_engine_stop_work;
+        /// Calls the watch work off, and waits for it.
+        fn stop_watching => host_engine_watch_stop;
+        /// As `stop_watching()`, for good.
+        fn end_watching => host_engine_watch_end;
         fn submit_async => host_engine_submit_async;
         fn free_async => host_engine_free_async;
         fn alloc_async => host_engine_alloc_async -> Result;
+    }
+
+    /// Has error recovery run, once, if the controller is live. Any context.
+    pub(crate) fn error_recovery(&self, cause: Cause) {
+        let cause = match cause {
+            Cause::Send => bindings::host_cause_HOST_CAUSE_SEND,
+            Cause::Socket => bindings::host_cause_HOST_CAUSE_SOCKET,
+            Cause::Timeout => bindings::host_cause_HOST_CAUSE_TIMEOUT,
+        };
+        // SAFETY: The controller is live.
+        unsafe { bindings::host_engine_error_recovery(self.as_ptr(), cause) };
+    }
+
+    /// Why a queue is being stopped now, for tracing.
+    pub(crate) fn stop_reason(&self) -> u32 {
+        match self.state() {
+            _ if self.recovers() => bindings::host_stop_HOST_STOP_RECOVERY,
+            State::Resetting => bindings::host_stop_HOST_STOP_RESET,
+            State::Deleting | State::DeletingNoIo => bindings::host_stop_HOST_STOP_DELETE,
+            _ => bindings::host_stop_HOST_STOP_SETUP,
+        }
     }
 
     /// Tells the controller to shut down, or to reset itself.
@@ -219,6 +252,19 @@ impl NvmeCtrl {
         let delay = crate::work::msecs_to_jiffies(seconds.saturating_mul(1000));
         // SAFETY: The controller is live.
         unsafe { bindings::host_engine_schedule_connect(self.as_ptr(), delay) };
+    }
+
+    /// Has `watch_work` run after so many milliseconds, unless that has come to an end. Any context.
+    pub(crate) fn watch_in(&self, ms: u32) {
+        let delay = crate::work::msecs_to_jiffies(ms);
+        // SAFETY: The controller is live.
+        unsafe { bindings::host_engine_watch_in(self.as_ptr(), delay) };
+    }
+
+    /// The number in its name.
+    pub(crate) fn instance(&self) -> c_int {
+        // SAFETY: The controller is live, and keeps its number.
+        unsafe { (*self.as_ptr()).instance }
     }
 
     /// Allocates the admin tag set, with `O` as its operations.

@@ -231,6 +231,23 @@ impl EngineQueue {
         unsafe { bindings::host_engine_queue_release_cpu(self.as_ptr()) };
     }
 
+    /// Its number, 0 for the admin queue.
+    pub(crate) fn id(&self) -> u16 {
+        // SAFETY: The queue is live.
+        unsafe { bindings::host_engine_queue_id(self.as_ptr()) as u16 }
+    }
+
+    /// The CPU that the queue's work runs on, -1 if on any. Any context.
+    pub(crate) fn cpu(&self) -> c_int {
+        // SAFETY: The queue is live.
+        let cpu = unsafe { bindings::host_engine_queue_cpu(self.as_ptr()) };
+        if cpu == bindings::wq_misc_consts_WORK_CPU_UNBOUND as c_int {
+            -1
+        } else {
+            cpu
+        }
+    }
+
     /// Whether the queue's work runs on this CPU. Any context.
     pub(crate) fn runs_on(&self, cpu: u32) -> bool {
         // SAFETY: The queue is live.

@@ -15,14 +15,26 @@ use crate::{
     ffi::bindings, //
 };
 use core::{
+    fmt::Write,
     marker::PhantomData,
     ops::Deref,
     pin::Pin, //
 };
 use kernel::{
     error::to_result,
-    prelude::*, //
+    fmt,
+    prelude::*,
+    str::Formatter, //
 };
+
+/// An attribute of a controller in sysfs.
+#[derive(Clone, Copy)]
+pub(crate) enum Attribute {
+    Subflows,
+    Fallback,
+    Policy,
+    Congestion,
+}
 
 /// A controller. It owns the engine's controller ([`Engine`](super::engine::Engine)), in which the
 /// nvme core's is embedded, and is freed with the last reference on that.
@@ -55,6 +67,12 @@ pub(crate) trait Controller:
     /// A reset has been asked for.
     fn reset_work(&self);
 
+    /// Time to look at the paths.
+    fn watch_work(&self);
+
+    /// Writes the value of an attribute in sysfs.
+    fn attribute(&self, which: Attribute, out: &mut Formatter<'_>) -> fmt::Result;
+
     /// What it was made with.
     fn options(&self) -> &ConnectOptions;
 }
@@ -78,11 +96,16 @@ impl<T: Transport> Tables<T> {
         error_work: Some(Self::error_work),
         connect_work: Some(Self::connect_work),
         reset_work: Some(Self::reset_work),
+        watch_work: Some(Self::watch_work),
+        show_attr: Some(Self::show_attr),
     };
 
     const CTRL: bindings::nvme_ctrl_ops = bindings::nvme_ctrl_ops {
         name: T::NAME.to_bytes_with_nul().as_ptr().cast(),
         module: (&raw const bindings::__this_module).cast_mut(),
+        dev_attr_groups: (&raw const bindings::host_engine_attr_groups)
+            .cast_mut()
+            .cast(),
         flags: bindings::NVME_F_FABRICS | bindings::NVME_F_BLOCKING,
         reg_read32: Some(bindings::nvmf_reg_read32),
         reg_read64: Some(bindings::nvmf_reg_read64),
@@ -208,5 +231,45 @@ impl<T: Transport> Tables<T> {
     unsafe extern "C" fn reset_work(owner: *mut c_void) {
         // SAFETY: As this function demands.
         unsafe { &*owner.cast::<T::Controller>() }.reset_work();
+    }
+
+    /// # Safety
+    ///
+    /// As `io_work()`.
+    unsafe extern "C" fn watch_work(owner: *mut c_void) {
+        // SAFETY: As this function demands.
+        unsafe { &*owner.cast::<T::Controller>() }.watch_work();
+    }
+
+    /// # Safety
+    ///
+    /// As `io_work()`; `buf` has room for `size` bytes.
+    unsafe extern "C" fn show_attr(
+        owner: *mut c_void,
+        which: bindings::host_engine_attr,
+        buf: *mut c_char,
+        size: usize,
+    ) -> isize {
+        let which = match which {
+            bindings::host_engine_attr_HOST_ATTR_SUBFLOWS => Attribute::Subflows,
+            bindings::host_engine_attr_HOST_ATTR_FALLBACK => Attribute::Fallback,
+            bindings::host_engine_attr_HOST_ATTR_POLICY => Attribute::Policy,
+            _ => Attribute::Congestion,
+        };
+        // SAFETY: As this function demands.
+        let (owner, buf) = unsafe {
+            (
+                &*owner.cast::<T::Controller>(),
+                core::slice::from_raw_parts_mut(buf.cast::<u8>(), size),
+            )
+        };
+        let mut out = Formatter::new(buf);
+        match owner
+            .attribute(which, &mut out)
+            .and_then(|()| out.write_str("\n"))
+        {
+            Ok(()) => out.bytes_written() as isize,
+            Err(_) => EINVAL.to_errno() as isize,
+        }
     }
 }

@@ -23,6 +23,12 @@ pub(crate) fn replace_tcp() -> bool {
     unsafe { bindings::host_param_replace_tcp() }
 }
 
+/// Whether nvme-tcp is loaded, in whose place [`replace_tcp`] is to be. May sleep.
+pub(crate) fn nvme_tcp_is_there() -> bool {
+    // SAFETY: Looks for a name in sysfs.
+    unsafe { bindings::host_param_nvme_tcp_is_there() }
+}
+
 /// Header digests and data digests for controllers whose user could not ask for them.
 pub(crate) fn digests() -> (bool, bool) {
     // SAFETY: As above.

@@ -41,6 +41,22 @@ pub(crate) trait Connection: Send + Sync + Sized + 'static {
     fn release(this: Arc<Self>);
 }
 
+/// Why a connection ends, for tracing.
+#[derive(Clone, Copy)]
+#[repr(u32)]
+pub(crate) enum Stop {
+    /// By the host, the network, or an error.
+    Closed = bindings::target_stop_TARGET_STOP_CLOSED,
+    /// Its controller has been deleted.
+    Controller = bindings::target_stop_TARGET_STOP_CONTROLLER,
+    /// Its port has been disabled.
+    Port = bindings::target_stop_TARGET_STOP_PORT,
+    /// The module goes.
+    Module = bindings::target_stop_TARGET_STOP_MODULE,
+    /// The host has not done what it should have.
+    Overdue = bindings::target_stop_TARGET_STOP_OVERDUE,
+}
+
 /// Identifies a controller. Only to be compared.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) struct ControllerId(pub(super) NonNull<bindings::nvmet_ctrl>);
@@ -138,6 +154,27 @@ impl<C: Connection> Engine<C> {
         NonNull::new(unsafe { bindings::target_engine_ctrl(self.as_ptr()) }).map(ControllerId)
     }
 
+    /// The number in the subsystem of the controller that it is being connected to. For
+    /// [`Transport::install_queue`] only.
+    ///
+    /// [`Transport::install_queue`]: super::transport::Transport::install_queue
+    pub(crate) fn controller_number(&self) -> u16 {
+        // SAFETY: The queue is live, and nvmet has a reference on the controller.
+        unsafe { bindings::target_engine_cntlid(self.as_ptr()) }
+    }
+
+    /// Its number among the queues of its controller. Any context.
+    pub(crate) fn qid(&self) -> u16 {
+        // SAFETY: The queue is live.
+        unsafe { bindings::target_engine_qid(self.as_ptr()) }
+    }
+
+    /// The CPU that its work runs on, -1 if on any. Any context.
+    pub(crate) fn cpu(&self) -> c_int {
+        // SAFETY: The queue is live.
+        unsafe { bindings::target_engine_cpu(self.as_ptr()) }
+    }
+
     /// Whether this is an admin queue, or not connected yet. Any context.
     pub(crate) fn is_admin(&self) -> bool {
         // SAFETY: The queue is live.
@@ -212,6 +249,13 @@ impl<C: Connection> Engine<C> {
     pub(crate) fn keep_polling(&self, steps: c_int) -> bool {
         // SAFETY: The queue is live.
         unsafe { bindings::target_engine_keep_polling(self.as_ptr(), steps) }
+    }
+
+    /// Whether what the io work did on the socket has brought more to receive since this was last
+    /// asked, which is not told in another way. For the io work only.
+    pub(crate) fn again(&self) -> bool {
+        // SAFETY: The queue is live.
+        unsafe { bindings::target_engine_again(self.as_ptr()) }
     }
 
     /// Whether answers wait to be sent. For the io work only.

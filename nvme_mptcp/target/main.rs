@@ -17,7 +17,10 @@ mod ffi;
 mod net;
 #[path = "../nvmet/mod.rs"]
 mod nvmet;
+#[path = "../observe/mod.rs"]
+mod observe;
 
+mod observed;
 mod port;
 mod queue;
 mod send;
@@ -39,12 +42,16 @@ module! {
 /// The loaded module. Unloading it drops the registration, which ends all connections.
 struct Target {
     _registration: Registration<Queue>,
+    _debugfs: observe::debugfs::Root,
 }
 
 impl kernel::Module for Target {
     fn init(module: &'static ThisModule) -> Result<Self> {
+        // First, and gone last: connections have their directories in it.
+        let debugfs = observe::debugfs::Root::new();
         Ok(Target {
             _registration: transport::register(module)?,
+            _debugfs: debugfs,
         })
     }
 }

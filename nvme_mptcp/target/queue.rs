@@ -32,10 +32,17 @@ use crate::{
         engine::{
             Connection,
             ControllerId,
-            Engine, //
+            Engine,
+            Stop, //
         },
         params, //
     },
+    observe::{
+        debugfs::Directory,
+        queue::Observed,
+        trace, //
+    },
+    observed,
     port::Port,
     send::{
         Batch,
@@ -46,6 +53,10 @@ use kernel::{
     new_mutex,
     prelude::*,
     sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
         Arc,
         Mutex, //
     },
@@ -61,13 +72,22 @@ const WORK_BUDGET: c_int = 64;
 /// A connection. See the [module](self) for its life.
 #[pin_data]
 pub(crate) struct Queue {
-    engine: Engine<Queue>,
+    pub(super) engine: Engine<Queue>,
     socket: Arc<Socket>,
     port: Arc<Port>,
     /// Whether more may be sent now.
     gate: Gate,
     local: Address,
     peer: Address,
+    /// The number of its controller in the subsystem; 0 until it is connected.
+    pub(super) controller_number: Atomic<u32>,
+    /// Who has ended it (`Stop`).
+    ends_by: Atomic<u32>,
+    #[pin]
+    pub(super) observed: Observed,
+    /// What can be seen of it, from start to release.
+    #[pin]
+    debugfs: Mutex<Option<Directory<Queue>>>,
     /// Installed from start to release.
     #[pin]
     callbacks: Mutex<Option<Callbacks<Queue>>>,
@@ -99,6 +119,10 @@ impl Queue {
         let queue = Arc::pin_init(
             try_pin_init!(Self {
                 engine: Engine::new(port.config(), socket.clone())?,
+                controller_number: Atomic::new(0),
+                ends_by: Atomic::new(Stop::Closed as u32),
+                observed <- Observed::new(),
+                debugfs <- new_mutex!(None),
                 callbacks <- new_mutex!(None),
                 io <- new_mutex!(Io { batch: Batch::new()?, seen: 0 }),
                 gate: Gate::new(),
@@ -113,6 +137,9 @@ impl Queue {
         // waits for this lock, so that nothing is done here to a queue that is stopped.
         let mut callbacks = queue.callbacks.lock();
         Engine::start(queue.clone());
+        queue.observed.connected(queue.socket.clone());
+        // Without debugfs there is less to see, that is all.
+        *queue.debugfs.lock() = observed::publish(&queue).ok();
         if let Err(e) = queue.port.queues().add(queue.clone()) {
             queue.engine.release();
             return Err(e);
@@ -149,9 +176,19 @@ impl Queue {
     }
 
     /// Ends the connection; it is released soon. May sleep.
-    fn end(&self) {
+    fn end(&self, by: Stop) {
+        // Who comes first.
+        if !self.engine.is_released() {
+            self.ends_by.store(by as u32, Relaxed);
+        }
         self.socket.shutdown();
         self.engine.release();
+    }
+
+    /// For tracing: its own number, those of its controller and in it.
+    fn numbers(&self) -> (i32, u16, u16) {
+        let controller = self.controller_number.load(Relaxed);
+        (self.engine.id(), controller as u16, self.engine.qid())
     }
 
     /// The port that has accepted the connection.
@@ -179,6 +216,11 @@ impl Queue {
         self.engine.is_admin()
     }
 
+    /// The host's address.
+    pub(crate) fn peer(&self) -> Address {
+        self.peer
+    }
+
     /// Our address, by which the host has found us.
     pub(crate) fn local_address(&self) -> Address {
         self.local
@@ -187,6 +229,19 @@ impl Queue {
     /// Allocates the commands of the queue, when it is connected to its controller. May sleep.
     pub(crate) fn allocate_commands(&self) -> Result {
         self.engine.install()?;
+        self.controller_number
+            .store(self.engine.controller_number().into(), Relaxed);
+        trace::queue_connected(|| {
+            let connection = self.socket.connection();
+            let (id, cntlid, qid) = self.numbers();
+            (
+                id,
+                cntlid,
+                qid,
+                connection.token,
+                connection.fallback as u32,
+            )
+        });
         // It has connected in time.
         self.engine.check_not();
         Ok(())
@@ -238,21 +293,36 @@ impl Queue {
     /// Returns whether there is more to do.
     fn turn(&self, batch: &mut Batch, steps: &mut c_int) -> Result<bool> {
         loop {
+            let before = self.engine.received();
             let mut pending = self.engine.receive(RECEIVE_BUDGET, steps)?;
+            let received = self.engine.received().wrapping_sub(before);
+            if received > 0 {
+                self.observed.counters.received(received as usize);
+                trace::received(|| (self.engine.id(), self.engine.qid(), received as u32));
+            }
 
-            match batch.send(&self.engine, &self.socket, &self.gate) {
+            match batch.send(
+                &self.engine,
+                &self.socket,
+                &self.gate,
+                &self.observed.counters,
+            ) {
                 Ok(Sent::All(answers)) => {
                     *steps = steps.saturating_add(answers as c_int);
                     pending = true;
                 }
                 Ok(Sent::Nothing) => pending |= self.engine.has_answers(),
                 // If it has opened meanwhile, others shall have their turn first all the same.
-                Ok(Sent::NoRoom) => return Ok(pending || !self.gate.is_closed()),
+                Ok(Sent::NoRoom) => {
+                    return Ok(pending | self.engine.again() || !self.gate.is_closed());
+                }
                 Err(e) => {
                     self.engine.fail(e);
                     return Err(e);
                 }
             }
+            // Sending, too, may have brought more to receive.
+            pending |= self.engine.again();
             if !pending || *steps >= WORK_BUDGET {
                 return Ok(pending);
             }
@@ -282,13 +352,21 @@ impl Connection for Queue {
             if log::allowed() {
                 pr_warn!("queue {}: {} dropped: {why}\n", self.engine.id(), self.peer);
             }
-            self.end();
+            self.end(Stop::Overdue);
         }
     }
 
     fn release(this: Arc<Self>) {
+        trace::queue_stopped(|| {
+            let (id, cntlid, qid) = this.numbers();
+            (id, cntlid, qid, this.ends_by.load(Relaxed))
+        });
         pr_debug!("queue {}: {} released\n", this.engine.id(), this.peer);
         drop(this.callbacks.lock().take());
+        // With its reference on us.
+        let shown = this.debugfs.lock().take();
+        drop(shown);
+        this.observed.gone();
         this.engine.stop();
         // Not before: who counts the controllers that are ending counts those whose commands take long.
         this.queues().remove(&this);
@@ -340,10 +418,10 @@ impl Queues {
     }
 
     /// Ends all connections that `condition` is true for. May sleep.
-    pub(crate) fn end_where(&self, condition: impl Fn(&Queue) -> bool) {
+    pub(crate) fn end_where(&self, by: Stop, condition: impl Fn(&Queue) -> bool) {
         for queue in self.list.lock().iter() {
             if condition(queue) {
-                queue.end();
+                queue.end(by);
             }
         }
     }

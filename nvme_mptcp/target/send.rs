@@ -25,6 +25,13 @@ use crate::{
         Connection,
         Engine, //
     },
+    observe::{
+        counters::{
+            Counters,
+            SentBatch, //
+        },
+        trace, //
+    },
 };
 use kernel::prelude::*;
 
@@ -80,6 +87,7 @@ impl Batch {
         engine: &Engine<C>,
         socket: &Socket,
         gate: &Gate,
+        counters: &Counters,
     ) -> Result<Sent> {
         let Self {
             sent: total,
@@ -99,13 +107,37 @@ impl Batch {
             return Ok(Sent::Nothing);
         }
         let (answers, bytes) = (ledger.len(), ledger.bytes());
+        let mut count = SentBatch {
+            pdus: answers,
+            done: 0,
+            segments: vector.len(),
+            bytes,
+            sent: 0,
+        };
         let sent = socket.send(vector, ledger.is_cut() || engine.has_answers());
         vector.clear();
 
         ledger.settle(*sent.as_ref().unwrap_or(&0), |answer, fate| match fate {
-            Fate::Done | Fate::Next => answer.sent(),
+            Fate::Done | Fate::Next => {
+                count.done = count.done.saturating_add(1);
+                answer.sent();
+            }
             Fate::Partial(bytes) => answer.put_back(bytes),
             Fate::Unsent => answer.put_back(0),
+        });
+        count.sent = *sent.as_ref().unwrap_or(&0);
+        counters.sent(&count);
+        trace::batch_sent(|| {
+            let sent = sent.as_ref().map_or_else(|e| e.to_errno(), |n| *n as i32);
+            let (answers, segments) = (count.pdus as u32, count.segments as u32);
+            (
+                engine.id(),
+                engine.qid(),
+                answers,
+                segments,
+                bytes as u32,
+                sent,
+            )
         });
         let sent = sent?;
         *total = total.saturating_add(sent as u64);

@@ -6,7 +6,10 @@ use crate::{
     ffi::bindings,
     net::address::Address,
     nvmet::{
-        engine::ControllerId,
+        engine::{
+            ControllerId,
+            Stop, //
+        },
         port::PortConfig,
         transport::{
             Refusal,
@@ -54,11 +57,13 @@ impl Transport for Queue {
 
     fn remove_port(queues: &Queues, port: Arc<Port>) {
         port.close();
-        queues.end_where(|queue| queue.is_of(&port));
+        queues.end_where(Stop::Port, |queue| queue.is_of(&port));
     }
 
     fn delete_controller(queues: &Queues, controller: ControllerId) {
-        queues.end_where(|queue| queue.controller() == Some(controller));
+        queues.end_where(Stop::Controller, |queue| {
+            queue.controller() == Some(controller)
+        });
     }
 
     fn install_queue(&self) -> core::result::Result<(), Refusal> {
@@ -77,6 +82,6 @@ impl Transport for Queue {
     }
 
     fn shutdown(queues: &Queues) {
-        queues.end_where(|_| true);
+        queues.end_where(Stop::Module, |_| true);
     }
 }

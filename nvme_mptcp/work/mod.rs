@@ -5,6 +5,11 @@
 
 use crate::ffi::bindings;
 use kernel::ffi::c_ulong;
+#[cfg(host)]
+use kernel::sync::atomic::{
+    Atomic,
+    Relaxed, //
+};
 
 /// The point in time at which a work item should let others run.
 pub(crate) struct Deadline(c_ulong);
@@ -38,6 +43,50 @@ pub(crate) fn this_cpu() -> u32 {
     unsafe { bindings::ffi_this_cpu() }
 }
 
+/// Which task runs a work item, so that it can be told from others.
+///
+/// Locks of a socket, when released, call back about what has happened meanwhile. A work item that is the
+/// cause of such a call need not be queued anew.
+#[cfg(host)]
+pub(crate) struct Worker(Atomic<usize>);
+
+#[cfg(host)]
+impl Worker {
+    /// Nobody yet.
+    pub(crate) const fn none() -> Self {
+        Self(Atomic::new(0))
+    }
+
+    /// The current task is it, until the returned guard is dropped.
+    #[must_use = "the task stops being it when this is dropped"]
+    pub(crate) fn enter(&self) -> Working<'_> {
+        // SAFETY: Tells which task this is.
+        let task = unsafe { bindings::ffi_current_task() };
+        self.0.store(task, Relaxed);
+        Working(self)
+    }
+
+    /// Whether the caller is it, and not an interrupt on top of it. Any context.
+    pub(crate) fn is_current(&self) -> bool {
+        // SAFETY: As above.
+        match unsafe { bindings::ffi_current_task() } {
+            0 => false,
+            task => task == self.0.load(Relaxed),
+        }
+    }
+}
+
+/// See [`Worker::enter`].
+#[cfg(host)]
+pub(crate) struct Working<'a>(&'a Worker);
+
+#[cfg(host)]
+impl Drop for Working<'_> {
+    fn drop(&mut self) {
+        self.0 .0.store(0, Relaxed);
+    }
+}
+
 /// Whether the current task is reclaiming memory, and so may hold any lock under which memory is
 /// allocated.
 pub(crate) fn in_reclaim() -> bool {
@@ -57,6 +106,27 @@ impl NoReclaim {
     pub(crate) fn enter() -> Self {
         // SAFETY: Sets a flag of the current task.
         Self(unsafe { bindings::ffi_memalloc_noreclaim_save() })
+    }
+}
+
+/// While this exists the current task's allocations do not start I/O to get memory.
+///
+/// For bringing a disk back: pages that are to be written to just that disk cannot be what we wait for.
+#[must_use = "the scope ends when this is dropped"]
+pub(crate) struct NoIo(u32);
+
+impl NoIo {
+    /// Enters the scope.
+    pub(crate) fn enter() -> Self {
+        // SAFETY: Sets a flag of the current task.
+        Self(unsafe { bindings::ffi_memalloc_noio_save() })
+    }
+}
+
+impl Drop for NoIo {
+    fn drop(&mut self) {
+        // SAFETY: Restores what `enter()` saved. Guards nest, since they live in one task's scopes.
+        unsafe { bindings::ffi_memalloc_noio_restore(self.0) };
     }
 }
 

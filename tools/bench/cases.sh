@@ -53,7 +53,7 @@ case_equal() {
 	if ((QUICK)); then
 		with_peers big_loads tcp "${SEVERAL[@]}"
 	else
-		with_peers big_loads "${ALL[@]}"
+		with_peers big_loads "${ALL[@]}" mptcp-bbr
 	fi
 	links_clean
 }
@@ -70,7 +70,7 @@ case_unequal() {
 case_lossy() {
 	links
 	shape delay 5ms loss 0.5%
-	with_peers big_loads "${SEVERAL[@]}"
+	with_peers big_loads "${SEVERAL[@]}" mptcp-bbr queue-depth-bbr
 	links_clean
 }
 

@@ -14,9 +14,10 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-PEERS = ["tcp", "numa", "round-robin", "queue-depth", "mptcp", "mptcp-1"]
+PEERS = ["tcp", "numa", "round-robin", "queue-depth", "queue-depth-bbr", "mptcp", "mptcp-1", "mptcp-bbr"]
 NAMES = {"tcp": "nvme-tcp, 1 NIC", "numa": "native, numa", "round-robin": "native, round-robin",
-         "queue-depth": "native, queue-depth", "mptcp": "nvme-mptcp", "mptcp-1": "nvme-mptcp, 1 NIC"}
+         "queue-depth": "native, queue-depth", "mptcp": "nvme-mptcp", "mptcp-1": "nvme-mptcp, 1 NIC",
+         "queue-depth-bbr": "native, queue-depth, BBR for all", "mptcp-bbr": "nvme-mptcp, congestion=bbr"}
 TITLES = {"cpu": "No rate limit: what the processor can do", "equal": "Four equal NICs",
           "unequal": "Four NICs, one at half speed", "lossy": "Four NICs, 0.5 % loss and 5 ms each way"}
 MIB = 2 ** 20
@@ -194,10 +195,12 @@ class Report:
                 if a:
                     row(f"{TITLES[case]}, {rw}", f">= {share:.0%} of the sum", f"{a / total:.1%}", a / total >= share)
         for rw in ("read", "write"):
-            a = median("mib_s", case="lossy", peer="mptcp", rw=rw)
             native = [median("mib_s", case="lossy", peer=peer, rw=rw) for peer in ("round-robin", "queue-depth")]
-            if a and all(native):
-                row(f"loss, {rw}", ">= 1.6 x the better native policy", f"{a / max(native):.2f}", a / max(native) >= 1.6)
+            for peer, how in (("mptcp", "cubic"), ("mptcp-bbr", "congestion=bbr")):
+                a = median("mib_s", case="lossy", peer=peer, rw=rw)
+                if a and all(native):
+                    row(f"loss, {rw}, {how}", ">= 1.6 x the better native policy (cubic)", f"{a / max(native):.2f}",
+                        a / max(native) >= 1.6)
         runs = self.select(case="pull", peer="mptcp")
         if runs:
             stall = max(run["max_us"] for run in runs) / 1e6

@@ -92,6 +92,20 @@ test_passthrough() {
 	[[ $(state) == live && $(recoveries) == 0 ]]
 }
 
+# A small write has its data in the capsule, and is answered by a response of 24 bytes; a large one is asked for its data.
+test_in_capsule_data() {
+	local before
+	connect mptcp --nr-io-queues=1
+	before=$(bytes received)
+	fio_run --rw=write --bs=4k --size=4m
+	note "bytes received for a small write: $((($(bytes received) - before) / 1024))"
+	(($(bytes received) - before < 1024 * 28))
+	before=$(bytes received)
+	fio_run --rw=write --bs=64k --size=4m
+	note "bytes received for a large write: $((($(bytes received) - before) / 64))"
+	(($(bytes received) - before >= 64 * 48))
+}
+
 # The SUCCESS flag of the last data saves the response: 1024 times 24 bytes.
 test_disable_sqflow() {
 	local with without

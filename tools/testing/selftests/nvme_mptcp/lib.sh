@@ -41,3 +41,5 @@ _LIB=$(cd "${BASH_SOURCE[0]%/*}/lib" && pwd -P)
 . "$_LIB/storm.sh"
 # shellcheck source=lib/io.sh
 . "$_LIB/io.sh"
+# shellcheck source=lib/observe.sh
+. "$_LIB/observe.sh"

@@ -87,8 +87,8 @@ _count() {
 	{
 		echo "table inet count { chain input { type filter hook input priority 0;"
 		for nic in 0 1; do
-			echo "iifname tgt$nic tcp dport $PORT meta length > 500 $ip $match counter comment \"right$nic\""
-			echo "iifname tgt$nic tcp dport $PORT meta length > 500 $ip != $match counter comment \"wrong$nic\""
+			echo "iifname tgt$nic tcp dport $PORT $ip $match counter comment \"right$nic\""
+			echo "iifname tgt$nic tcp dport $PORT $ip != $match counter comment \"wrong$nic\""
 		done
 		echo "}; };"
 	} | on_target nft -f -

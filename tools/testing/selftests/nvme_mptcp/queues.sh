@@ -45,6 +45,42 @@ test_a_queue_each_cpu() {
 	[[ $both == 2 ]]
 }
 
+# Where the work of the controller's queues runs, while I/O is submitted on one CPU: lines "CPU COUNT".
+_works_on() {
+	local trace=/sys/kernel/tracing
+	echo >$trace/trace
+	echo 1 >$trace/events/workqueue/workqueue_execute_start/enable
+	taskset -c "$1" fio --name=t --filename=$DISK --direct=1 --rw=randread --bs=4k --size=2m >/dev/null
+	echo 0 >$trace/events/workqueue/workqueue_execute_start/enable
+	awk '/function engine_io_work \[nvme_mptcp\]/ { match($0, /\[[0-9]+\]/); n[substr($0, RSTART + 1, RLENGTH - 2) + 0]++ }
+		END { for (cpu in n) print cpu, n[cpu] }' $trace/trace
+}
+test_work_on_the_cpu_of_the_queue() {
+	local cpu
+	(($(nproc) > 1)) || lacks "a second processor"
+	connect mptcp
+	for cpu in 0 1; do
+		_works_on $cpu >$SCRATCH/works
+		note "I/O on CPU $cpu, work on: $(paste -sd, $SCRATCH/works)"
+		# All but the admin queue's.
+		awk -v cpu=$cpu '{ n[$1 == cpu] += $2 } END { exit !(n[1] >= 200 && n[0] * 20 < n[1]) }' $SCRATCH/works
+	done
+}
+
+# Controllers with one queue each take turns with the CPUs.
+test_controllers_spread_over_cpus() {
+	local i
+	(($(nproc) > 1)) || lacks "a second processor"
+	modprobe nvme_mptcp
+	echo 'module nvme_mptcp func nvme_tcp_set_queue_io_cpu +p' >/sys/kernel/debug/dynamic_debug/control ||
+		lacks "dynamic debug messages"
+	connect mptcp --nr-io-queues=1
+	for ((i = 1; i < 4; i++)); do
+		connect mptcp -D --nr-io-queues=1
+	done
+	[[ $(dmesg_count "queue 0: using cpu 0") == 2 && $(dmesg_count "queue 0: using cpu 1") == 2 ]]
+}
+
 test_fewer_queues_than_wanted() {
 	echo 1 >$NVMET/subsystems/$NQN/attr_qid_max
 	connect mptcp --nr-io-queues=2

@@ -75,6 +75,21 @@ test_frozen_target() {
 	verify --bs=64k --size=2m
 }
 
+# So does a command of the admin queue, of which there is no other sign of life.
+test_admin_timeout() {
+	core_timeouts 60 4
+	connect mptcp --reconnect-delay=1 --keep-alive-tmo=120
+	freeze
+	nvme id-ctrl /dev/$CTRL >$SCRATCH/id 2>&1 &
+	wait_for 20 says "$CTRL: queue 0: command .* \(opcode 0x6, .*\) timed out"
+	wait_for 20 in_state connecting
+	thaw
+	wait_for 40 in_state live
+	! wait $! || note "identified after all, by a second try"
+	[[ $(recoveries) == 1 ]]
+	verify --bs=64k --size=2m
+}
+
 # Without I/O the keep-alive notices.
 test_keep_alive() {
 	connect mptcp --reconnect-delay=1 --keep-alive-tmo=4
@@ -146,7 +161,7 @@ test_ctrl_loss_tmo() {
 
 # I/O that waits for a reconnect gives up after this time, the controller does not.
 test_fast_io_fail_tmo() {
-	connect_raw mptcp reconnect_delay=1 ctrl_loss_tmo=600 fast_io_fail_tmo=2
+	connect mptcp --reconnect-delay=1 --ctrl-loss-tmo=600 --fast_io_fail_tmo=2
 	unserve 1
 	wait_for 20 in_state connecting
 	local status=0
@@ -164,6 +179,8 @@ test_reconnect_delay() {
 	wait_for 10 in_state connecting
 	says "$CTRL: Reconnecting in 3 seconds"
 	[[ $(attr reconnect_delay) == 3 ]]
+	# However many connections have broken.
+	[[ $(recoveries) == 1 ]]
 	echo 1 >/sys/class/nvme/$CTRL/reconnect_delay
 	serve 1
 	wait_for 20 in_state live

@@ -21,6 +21,7 @@ _is_mptcp() {
 test_replace_tcp() {
 	modprobe nvme_mptcp replace_tcp=1
 	[[ ! -e /sys/module/nvme_tcp ]]
+	says 'serving the transport tcp too, in place of nvme-tcp'
 	connect tcp --hdr-digest --data-digest
 	_is_mptcp
 	disconnect
@@ -44,11 +45,15 @@ test_replace_tcp() {
 test_nvme_tcp_came_first() {
 	modprobe nvme-tcp
 	modprobe nvme_mptcp replace_tcp=1
-	says 'serving the transport tcp too; if nvme-tcp was loaded before, that one still does'
+	says 'nvme_mptcp: replace_tcp: nvme-tcp came first, and serves the transport tcp until it is removed'
 	connect tcp
 	[[ -z $(connections host) ]]
 	connect mptcp -D
 	[[ -n $(connections host) ]]
+	nvme disconnect-all
+	rmmod nvme_tcp
+	connect tcp
+	_is_mptcp
 }
 
 # Without the parameter the name is nvme-tcp's.

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Removing a module that is in use: refused, or clean.
+# Removing a module that is in use: that of the host takes its controllers along, that of the target is refused.
 # debug: target_after_its_port
 # shellcheck source=lib.sh
 . "${BASH_SOURCE[0]%/*}/lib.sh"
@@ -11,19 +11,11 @@ setup() {
 	target
 }
 
+# As nvme-tcp: it goes, and takes its controllers along.
 host_module_goes() {
-	if rmmod nvme_mptcp; then
-		[[ -z $(controllers) ]]
-		[[ ! -e /sys/module/nvme_mptcp ]]
-		note "removed, with its controllers"
-	else
-		note "refused"
-		[[ $(state) == live ]]
-		# Where a load does not write.
-		verify --bs=64k --size=4m --offset=128m
-		nvme disconnect -n $NQN
-		rmmod nvme_mptcp
-	fi
+	rmmod nvme_mptcp
+	[[ -z $(controllers) && ! -e $DISK ]]
+	[[ ! -e /sys/module/nvme_mptcp ]]
 }
 
 test_host_with_a_controller() {
@@ -41,6 +33,18 @@ test_host_under_load() {
 	# It has lost its disk.
 	kill "$FIO" || true
 	wait "$FIO" || true
+	connect mptcp
+	verify --bs=64k --size=4m
+}
+
+# One that has lost its target, and waits for it.
+test_host_that_reconnects() {
+	connect mptcp --reconnect-delay=2
+	unserve 1
+	wait_for 20 in_state connecting
+	rmmod nvme_mptcp
+	[[ -z $(controllers) && ! -e $DISK ]]
+	serve 1
 	connect mptcp
 	verify --bs=64k --size=4m
 }

@@ -20,6 +20,8 @@ refused() {
 
 rogue() {
 	rogue_ends
+	# Or what the one before has said is taken for this one's.
+	: >$SCRATCH/rogue
 	on_target python3 "$_LIB/../peer/rogue.py" "$(target_ip 0)" $PORT "$@" >$SCRATCH/rogue &
 	ROGUE=$!
 	wait_for 20 grep listening $SCRATCH/rogue
@@ -84,6 +86,37 @@ test_data() {
 	disconnect
 	broken_read 'short data-in: got 2048 of 4096' short=1
 	broken_read 'data digest error: recv' 'digests=2 baddigest=1' data_digest
+}
+
+# written_in PDUS R2TS WHAT=NUMBER...: the data of a write arrive in so many PDUs, each as it must be, and are right.
+written_in() {
+	local expected="written in $1 PDUs by $2 R2Ts"
+	shift 2
+	rogue "$@"
+	connect_raw mptcp nr_io_queues=1
+	head -c 65536 /dev/urandom >$SCRATCH/data
+	dd if=$SCRATCH/data of=$DISK bs=64k count=1 seek=1 oflag=direct
+	grep -x "$expected" $SCRATCH/rogue || fail "expected '$expected', but: $(<$SCRATCH/rogue)"
+	dd if=$DISK of=$SCRATCH/read bs=64k count=1 skip=1 iflag=direct
+	cmp $SCRATCH/data $SCRATCH/read
+	[[ $(recoveries) == 0 ]]
+	disconnect
+}
+
+# Data go in PDUs as long as the target takes (MAXH2CDATA) and as it asks for; nvmet takes all in one.
+test_several_pdus() {
+	written_in 1 1 maxdata=65536
+	written_in 16 1 maxdata=4096
+	# Each time two PDUs and a half, and one at the end.
+	written_in 19 7 maxdata=4096 ask=10240
+	# And the data of a read come in several.
+	written_in 1 1 c2h=1000
+}
+
+# A connection that works, until the target does not like it any more, or sends what is not right.
+test_later() {
+	broken_read 'Received C2HTermReq' lateterm=1
+	broken_read 'header digest error: recv' 'digests=1 badheader=1' hdr_digest
 }
 
 # An R2T for what is not there must not make us send what is somewhere else.

@@ -152,9 +152,30 @@ core_timeouts() {
 	echo "$2" >/sys/module/nvme_core/parameters/admin_timeout
 }
 
+# swap_on: the disk is swap, until the end of the test.
+swap_on() {
+	mkswap -q $DISK
+	echo $DISK >$SCRATCH/swap
+	swapon $DISK
+}
+swap_off() {
+	swapoff "$(<$SCRATCH/swap)"
+	rm $SCRATCH/swap
+}
+
+# file_system: there is one on the disk, mounted at $SCRATCH/mnt.
+file_system() {
+	mkfs.ext4 -q $DISK
+	mkdir $SCRATCH/mnt
+	mount $DISK $SCRATCH/mnt
+}
+
 # Deletes all fabrics controllers, even those that hang in their I/O, and unloads the transports.
 host_clean() {
 	local ctrl status=0
+	# What uses their disks.
+	[[ ! -e $SCRATCH/swap ]] || swap_off || status=1
+	! mountpoint -q $SCRATCH/mnt || umount $SCRATCH/mnt || status=1
 	# What a target passes through is held by it.
 	for ctrl in "$NVMET"/subsystems/*/passthru/enable; do
 		[[ ! -e $ctrl || $(<"$ctrl") == 0 ]] || echo 0 >"$ctrl" || status=1

@@ -148,7 +148,7 @@ _scan_for_leaks() {
 _clean_up() {
 	local status=0 step
 	# In this order: each needs what comes after it.
-	for step in host_clean target_clean links_clean; do
+	for step in observe_clean host_clean target_clean links_clean; do
 		"$step" || status=1
 	done
 	return $status

@@ -1,14 +1,18 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 #
-# A target that does one thing wrong, for testing what the host makes of it. It knows just enough of
-# NVMe/TCP for a host to connect to it and to read the zeroes of its namespace.
+# A target that does one thing wrong, or that does what is allowed and no other target does, for testing what the host
+# makes of it. It knows just enough of NVMe/TCP for a host to connect to it, and to read and write its namespace.
 #
 #   rogue.py ADDRESS PORT [WHAT=NUMBER...]
 #
 # Its ICResp: type, length, version, alignment, digests, maxdata. Its controller: mqes, sgls, icdoff, maxcmd, kas.
 # In answer to Connect: term=1 (C2HTermReq), silent=1 (nothing), badpdu=1 (a PDU of no type).
-# In answer to a read: short=1 (half of the data), baddigest=1. In answer to a write: r2t=N (an R2T from there on).
+# In answer to a read: short=1 (half of the data), baddigest=1, badheader=1 (its header's digest), c2h=N (in PDUs of N
+# bytes), lateterm=1 (C2HTermReq).
+# In answer to a write: r2t=N (an R2T from there on), ask=N (by R2Ts of N bytes).
+#
+# What the host does wrong in sending the data of a write is printed, and ends the connection; and how many PDUs it took.
 import socket
 import struct
 import sys
@@ -18,6 +22,7 @@ from pdu import COMMON, crc32c
 
 wrong = {k: int(v) for k, v in (arg.split("=") for arg in sys.argv[3:])}
 IPPROTO_MPTCP = 262
+disk = bytearray(2048 * 512)
 
 
 def get(sock, length):
@@ -69,31 +74,89 @@ def identify(kind):
     return bytes(data)
 
 
+def digested(bit):
+    """Whether headers (1) or data (2) have digests."""
+    return wrong.get("digests", 0) & bit
+
+
+def small(sock, kind, body):
+    """Sends a PDU without data."""
+    pdu = header(kind, 24, 28 if digested(1) else 24, digested(1)) + body
+    sock.sendall(pdu + (crc32c(pdu) if digested(1) else b""))
+
+
 def answer(sock, sqe, result=0, status=0):
     cid = struct.unpack_from("<H", sqe, 2)[0]
-    pdu = header(5, 24, 24) + struct.pack("<QHHHH", result, 0xffff, 0, cid, status << 1)
-    sock.sendall(pdu)
+    small(sock, 5, struct.pack("<QHHHH", result, 0xffff, 0, cid, status << 1))
 
 
-def data(sock, sqe, payload, bad=0):
+def data(sock, sqe, payload, bad=0, badheader=0):
     cid = struct.unpack_from("<H", sqe, 2)[0]
-    flags, digest = 4, b""
-    if wrong.get("digests", 0) & 2:
-        flags, digest = 6, crc32c(payload[bad:])
-    sock.sendall(header(7, 24, 24 + len(payload) + len(digest), flags, 24) + struct.pack(
-        "<HHII4x", cid, 0, 0, len(payload)) + payload + digest)
+    size = wrong.get("c2h", len(payload))
+    hdgst, ddgst = (4 if digested(bit) else 0 for bit in (1, 2))
+    for offset in range(0, len(payload), size):
+        part = payload[offset : offset + size]
+        last = offset + size >= len(payload)
+        flags = digested(1) | digested(2) | 4 * last
+        head = header(7, 24, 24 + hdgst + len(part) + ddgst, flags, 24 + hdgst) + struct.pack(
+            "<HHII4x", cid, 0, offset, len(part))
+        sock.sendall(head + (crc32c(head[badheader:]) if hdgst else b"") + part
+                     + (crc32c(part[bad:]) if ddgst else b""))
+
+
+def where(sqe):
+    """The offset and the length of a read or a write, in bytes."""
+    lba, blocks = struct.unpack_from("<QH", sqe, 40)
+    return lba * 512, (blocks + 1) * 512
 
 
 def read(sock, sqe):
-    length = (struct.unpack_from("<H", sqe, 48)[0] + 1) * 512
-    data(sock, sqe, bytes(length // 2 if wrong.get("short") else length), wrong.get("baddigest", 0))
+    if wrong.get("lateterm"):
+        sock.sendall(header(3, 24, 24) + struct.pack("<HI10x", 2, 0))
+        return
+    offset, length = where(sqe)
+    payload = bytes(disk[offset : offset + (length // 2 if wrong.get("short") else length)])
+    data(sock, sqe, payload, wrong.get("baddigest", 0), wrong.get("badheader", 0))
     answer(sock, sqe)
 
 
-def write(sock, sqe):
+def write(sock, sqe, capsule):
     cid = struct.unpack_from("<H", sqe, 2)[0]
-    length = (struct.unpack_from("<H", sqe, 48)[0] + 1) * 512
-    sock.sendall(header(9, 24, 24) + struct.pack("<HHII4x", cid, 1, wrong.get("r2t", 0), length))
+    offset, length = where(sqe)
+    if capsule:
+        disk[offset : offset + length] = capsule
+        answer(sock, sqe)
+        return
+    if "r2t" in wrong:
+        small(sock, 9, struct.pack("<HHII4x", cid, 1, wrong["r2t"], length))
+        return
+    size = wrong.get("ask", length)
+    pdus = []
+    for start in range(0, length, size):
+        end = min(start + size, length)
+        tag = 1 + start // size
+        small(sock, 9, struct.pack("<HHII4x", cid, tag, start, end - start))
+        done = start
+        while done < end:
+            head = get(sock, 24)
+            kind, flags, hlen, pdo, plen = COMMON.unpack_from(head)
+            body = struct.unpack_from("<HHII", head, 8)
+            amount = min(end - done, wrong.get("maxdata", 65536))
+            if (kind, hlen, pdo, plen) != (6, 24, 24, 24 + amount) or body != (cid, tag, done, amount):
+                return tell(sock, "wrong: expected", amount, "at", done, "got", head.hex())
+            if (flags & 4 != 0) != (done + amount == end):
+                return tell(sock, "wrong: flags", flags, "at", done, "of", start, end)
+            disk[offset + done : offset + done + amount] = get(sock, amount)
+            done += amount
+            pdus.append(amount)
+    print("written in", len(pdus), "PDUs by", -(-length // size), "R2Ts", flush=True)
+    answer(sock, sqe)
+
+
+def tell(sock, *words):
+    print(*words, flush=True)
+    sock.close()
+    sys.exit()  # of this thread
 
 
 def fabrics(sock, sqe, regs):
@@ -119,8 +182,18 @@ def fabrics(sock, sqe, regs):
 
 def io(sock):
     while True:
-        sqe = get(sock, struct.unpack("<4xI", get(sock, 8))[0] - 8)[:64]
-        {1: write, 2: read}.get(sqe[0], answer)(sock, sqe)
+        sqe, capsule = command(sock)
+        if sqe[0] == 1:
+            write(sock, sqe, capsule)
+        else:
+            {2: read}.get(sqe[0], answer)(sock, sqe)
+
+
+def command(sock):
+    """A command, and the data in its capsule. Their digests are not looked at."""
+    _, flags, hlen, pdo, plen = COMMON.unpack(get(sock, 8))
+    rest = get(sock, plen - 8)
+    return rest[:64], rest[pdo - 8 : plen - 8 - (4 if flags & 2 else 0)] if pdo else b""
 
 
 def serve(sock):
@@ -128,7 +201,7 @@ def serve(sock):
     get(sock, 128)
     sock.sendall(icresp())
     while True:
-        sqe = get(sock, struct.unpack("<4xI", get(sock, 8))[0] - 8)[:64]
+        sqe, _ = command(sock)
         opcode = sqe[0]
         if opcode == 0x7f:
             fabrics(sock, sqe, regs)

@@ -1,0 +1,125 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Memory that can only be had by writing to the disk on the other side of the network: this goes on to the end,
+# whatever paths and controller do meanwhile. What is short is the memory of a cgroup, because the target, on
+# the same machine, needs some to take what is written.
+# shellcheck source=lib.sh
+. "${BASH_SOURCE[0]%/*}/lib.sh"
+
+TEST_TIMEOUT=240
+
+readonly GROUP=/sys/fs/cgroup/nvme-mptcp MIB=24
+
+setup() {
+	links 2
+	target data 512
+	connect mptcp --reconnect-delay=1
+	wait_for 20 has_subflows 2
+	echo +memory >/sys/fs/cgroup/cgroup.subtree_control
+	[[ -d $GROUP ]] || mkdir $GROUP
+	echo $((MIB << 20)) >$GROUP/memory.max
+}
+
+# confined COMMAND...: in the cgroup.
+confined() {
+	bash -c 'echo $$ >'$GROUP'/cgroup.procs && exec "$@"' bash "$@"
+}
+
+# written: MiB that the controller has written.
+written() { awk '{ print int($7 / 2048) }' "/sys/block/$(path_device)/stat"; }
+
+# A file that is larger than the memory, written through the page cache.
+test_dirty_pages() {
+	file_system
+	head -c $((4 * MIB))M /dev/urandom >$SCRATCH/data
+	confined dd if=$SCRATCH/data of=$SCRATCH/mnt/file bs=256k conv=fsync
+	note "memory $MIB MiB, file $((4 * MIB)) MiB, written $(written) MiB"
+	umount $SCRATCH/mnt
+	mount $DISK $SCRATCH/mnt
+	cmp $SCRATCH/data $SCRATCH/mnt/file
+	umount $SCRATCH/mnt
+	(($(written) >= 4 * MIB))
+	[[ $(recoveries) == 0 ]]
+}
+
+# hog_start: a process that uses more memory than it may, again and again; the rest of it is on the disk. hog_finish ends
+# it, and it fails if a page of it ever came back wrong.
+hog_start() {
+	swap_on
+	confined "$_LIB/../peer/hog.py" $((5 * MIB / 2)) $SCRATCH/enough >$SCRATCH/hog &
+	HOG=$!
+	wait_for 60 swaps
+}
+hog_finish() {
+	touch $SCRATCH/enough
+	wait $HOG
+	note "memory $MIB MiB, used $((5 * MIB / 2)) MiB, written $(written) MiB, read all of it $(wc -l <$SCRATCH/hog) times"
+	swap_off
+}
+swaps() {
+	local before
+	before=$(_swapped)
+	pause 0.3
+	echo "$before to $(_swapped) pages swapped out"
+	(($(_swapped) > before))
+}
+_swapped() { awk '$1 == "pswpout" { print $2 }' /proc/vmstat; }
+
+# The path manager makes subflows in the context of who adds an endpoint, and allocates with the connection
+# locked, so what it must write back to get memory needs the very connection that it holds.
+test_swap() {
+	local i
+	on_host ip addr add 10.0.0.11/24 dev host0
+	hog_start
+	for ((i = 0; i < 5; i++)); do
+		confined ip -n $HOST_NS mptcp endpoint add 10.0.0.11 dev host0 id 9 subflow
+		wait_for 20 has_subflows 3
+		confined ip -n $HOST_NS mptcp endpoint delete id 9
+		wait_for 20 swaps
+	done
+	[[ $(recoveries) == 0 ]]
+	# And what is swapped out waits for a controller that is away.
+	nvme reset /dev/$CTRL
+	wait_for 20 in_state live
+	wait_for 20 swaps
+	unserve 1
+	wait_for 20 in_state connecting
+	serve 1
+	wait_for 20 in_state live
+	wait_for 20 swaps
+	hog_finish
+}
+
+# allocations: what the sockets that receive allocate with: lines "LOCAL-ADDRESS LOCAL-PORT FLAGS".
+allocations() {
+	local trace=/sys/kernel/tracing
+	echo >$trace/trace
+	echo 1 >$trace/events/fprobes/nvme_mptcp_test/enable
+	fio_run --rw=randrw --bs=64k --iodepth=32 --size=16m
+	echo 0 >$trace/events/fprobes/nvme_mptcp_test/enable
+	sed -n 's/.*nvme_mptcp_test: .* address=\([^ ]*\) port=\([^ ]*\) allocation=\([^ ]*\).*/\1 \2 \3/p' $trace/trace |
+		sort -u
+}
+_of_host() { awk -v port=$PORT '$2 != port { print $1, $3 }' $SCRATCH/allocations | sort -u; }
+_all_alike() {
+	allocations >$SCRATCH/allocations
+	cat $SCRATCH/allocations
+	[[ $(_of_host | wc -l) == 2 && $(_of_host | awk '{ print $2 }' | sort -u | wc -l) == 1 ]]
+}
+
+# Every subflow may use the memory reserves, those that the path manager has added too; other sockets may not.
+test_reserves_for_every_subflow() {
+	local flags
+	[[ -e /sys/kernel/btf/vmlinux ]] || lacks "the types of the kernel (BTF)"
+	# This takes away what an earlier run has left.
+	echo 'f:nvme_mptcp_test tcp_rcv_established address=sk->__sk_common.skc_rcv_saddr:x32 port=sk->__sk_common.skc_num:u16 allocation=sk->sk_allocation:x32' \
+		>/sys/kernel/tracing/dynamic_events
+	limit_rate 100
+	wait_for 20 _all_alike
+	flags=$(_of_host | awk '{ print $2 }' | sort -u)
+	note "the host's subflows allocate with $flags"
+	! awk -v port=$PORT '$2 == port { print $3 }' $SCRATCH/allocations | grep -x "$flags" || fail "so do the target's"
+}
+
+run_tests "$@"
