@@ -30,6 +30,27 @@ demo: all ## one VM, four NICs: nvme-tcp on one NIC against nvme-mptcp on all
 test: all ## all kselftests, in VMs
 	$(Q)scripts/test
 
+fuzz: all ## COUNT=100000 mutated PDUs to each side, decided by SEED
+	$(Q)FUZZ_COUNT=$(or $(COUNT),100000) FUZZ_SEED=$(or $(SEED),$(shell date +%s)) scripts/test --logs out/fuzz fuzz
+
+soak: all ## storms: each COUNT=100 times, then MINUTES=15 of all at random
+	$(Q)SOAK_COUNT=$(or $(COUNT),100) SOAK_MINUTES=$(or $(MINUTES),15) SOAK_SEED=$(or $(SEED),1) \
+		scripts/test --logs out/soak --set soak
+
+faults: ## failing allocations, on the debug kernel
+	$(Q)KERNEL=debug scripts/test --logs out/faults --set faults
+
+test-debug: ## a part of the tests on the debug kernel
+	$(Q)KERNEL=debug scripts/test --logs out/debug --set debug
+
+test-all: ## everything there is, on every kernel; takes most of a day without KVM
+	$(Q)scripts/check
+	$(Q)$(MAKE) test
+	$(Q)$(MAKE) test SERIES=7.2
+	$(Q)$(MAKE) soak fuzz
+	$(Q)$(MAKE) test-debug faults
+	$(Q)KERNEL=debug scripts/test --logs out/debug-all
+
 bench: all ## nvme-mptcp beside its peers, in one VM; QUICK=1 for less
 	$(Q)scripts/bench
 
@@ -66,4 +87,4 @@ endif
 help: ## this list
 	$(Q)sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
-.PHONY: all tool deb demo test bench check install install-tool rust-analyzer clean help
+.PHONY: all tool deb demo test fuzz soak faults test-debug test-all bench check install install-tool rust-analyzer clean help

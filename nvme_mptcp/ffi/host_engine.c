@@ -37,6 +37,15 @@
  */
 #undef CONFIG_NVME_TCP_TLS
 
+struct nvme_tcp_queue;
+
+/* Answers that are in order for tcp.c are looked at here first. */
+static struct request *engine_find_rq(struct nvme_tcp_queue *queue,
+				      struct blk_mq_tags *tags, u16 cid);
+static bool engine_is_aen_req(struct nvme_tcp_queue *queue, u16 qid, u16 cid);
+#define nvme_find_rq(tags, cid) engine_find_rq(queue, tags, cid)
+#define nvme_is_aen_req(qid, cid) engine_is_aen_req(queue, qid, cid)
+
 /*
  * Where error recovery begins, tcp.c changes the state to this; what made it do
  * so is of interest.
@@ -53,6 +62,9 @@ static bool engine_change_state(struct nvme_ctrl *ctrl,
 #pragma GCC diagnostic pop
 #undef nvme_change_ctrl_state
 
+#undef nvme_find_rq
+#undef nvme_is_aen_req
+
 #include "helpers.c"
 
 /* For the work of poll queues, see host_engine_queue_kick(). */
@@ -66,6 +78,14 @@ struct host_engine {
 	bool recovers;
 	const struct host_engine_ops *ops;
 	void *owner;
+	bool async_out;		/* as in struct engine_request */
+};
+
+/* The driver's part of each request. */
+struct engine_request {
+	struct nvme_tcp_request tcp;	/* first: tcp.c finds it there */
+	bool out;		/* off the send list, may be answered */
+	u32 received;		/* bytes of data, the current PDU's included */
 };
 
 static struct host_engine *to_engine(struct nvme_ctrl *ctrl)
@@ -235,7 +255,7 @@ u32 *host_engine_io_queues(struct nvme_ctrl *ctrl)
 
 unsigned int host_engine_request_size(void)
 {
-	return sizeof(struct nvme_tcp_request);
+	return sizeof(struct engine_request);
 }
 
 static bool engine_change_state(struct nvme_ctrl *ctrl,
@@ -345,6 +365,8 @@ int host_engine_queue_init(struct nvme_tcp_queue *queue)
 	queue->hdr_digest = ctrl->opts->hdr_digest;
 	queue->data_digest = ctrl->opts->data_digest;
 	queue->flags = 0;
+	if (nvme_tcp_admin_queue(queue))
+		to_engine(ctrl)->async_out = false;
 	/*
 	 * tcp.c sends from the submitter's context when nothing else is being
 	 * sent. Sending is Rust's here, so to tcp.c this queue always is in the
@@ -415,18 +437,7 @@ void host_engine_queue_stop_work(struct nvme_tcp_queue *queue)
 	cancel_work_sync(&queue->io_work);
 }
 
-int host_engine_recv(struct nvme_tcp_queue *queue, unsigned int *completed)
-{
-	int ret = nvme_tcp_try_recv(queue);
-
-	*completed = queue->nr_cqe;
-	return ret;
-}
-
-bool host_engine_recv_enabled(struct nvme_tcp_queue *queue)
-{
-	return READ_ONCE(queue->rd_enabled);
-}
+#include "host_receive.c"
 
 /* blk-mq. */
 
@@ -444,6 +455,7 @@ void host_engine_exit_request(struct blk_mq_tag_set *set, struct request *rq,
 
 blk_status_t host_engine_setup_request(struct nvme_ns *ns, struct request *rq)
 {
+	engine_reset_request(rq);
 	return nvme_tcp_setup_cmd_pdu(ns, rq);
 }
 

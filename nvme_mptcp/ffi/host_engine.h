@@ -160,8 +160,8 @@ bool host_engine_pending(struct nvme_tcp_queue *queue);
 struct nvme_tcp_request *host_engine_pop(struct nvme_tcp_queue *queue);
 /*
  * @bytes more of the current PDU are out, and at least one is not. -EPROTO when
- * the peer asks for data of a PDU that it cannot have yet. Sleeps for the socket
- * lock.
+ * the peer has answered a PDU that it cannot have yet: the request is not the
+ * sender's any more. Sleeps for the socket lock.
  */
 int host_engine_put_back(struct nvme_tcp_queue *queue,
 			 struct nvme_tcp_request *req, u32 bytes);
@@ -180,7 +180,10 @@ int host_engine_describe(struct nvme_tcp_request *req, struct bio_vec *bv,
  */
 int host_engine_next_pdu(struct nvme_tcp_queue *queue,
 			 struct nvme_tcp_request *req);
-/* The request cannot be sent: complete it with a host path error. */
+/*
+ * The request cannot be sent: complete it with a host path error, unless the
+ * peer has answered it nevertheless. Sleeps for the socket lock.
+ */
 void host_engine_fail(struct nvme_tcp_request *req);
 
 #endif

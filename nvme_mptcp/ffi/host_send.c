@@ -24,8 +24,8 @@ struct nvme_tcp_request *host_engine_pop(struct nvme_tcp_queue *queue)
 }
 
 /*
- * tcp.c refuses an R2T for a request that is on a list, but one that is being
- * sent is on none. The R2T is handled under the socket lock, and so is this.
+ * A target may answer what it cannot have yet, and the request is not ours any
+ * more then. Answers are handled under the socket lock, and so is this.
  */
 int host_engine_put_back(struct nvme_tcp_queue *queue,
 			 struct nvme_tcp_request *req, u32 bytes)
@@ -34,7 +34,7 @@ int host_engine_put_back(struct nvme_tcp_queue *queue,
 	int ret = -EPROTO;
 
 	lock_sock(sk);
-	if (!llist_on_list(&req->lentry)) {
+	if (engine_take_back(req)) {
 		req->offset += bytes;
 		list_add(&req->entry, &queue->send_list);
 		ret = 0;
@@ -171,6 +171,7 @@ int host_engine_describe(struct nvme_tcp_request *req, struct bio_vec *bv,
 	int ret;
 
 	*pdu = (struct host_engine_pdu){};
+	engine_set_out(req);
 	if (req->state == NVME_TCP_SEND_CMD_PDU ||
 	    req->state == NVME_TCP_SEND_H2C_PDU) {
 		ret = engine_prepare(req);
@@ -216,7 +217,7 @@ int host_engine_next_pdu(struct nvme_tcp_queue *queue,
 	int ret = -EPROTO;
 
 	lock_sock(sk);
-	if (!llist_on_list(&req->lentry)) {
+	if (engine_take_back(req)) {
 		nvme_tcp_setup_h2c_data_pdu(req);
 		llist_add(&req->lentry, &queue->req_list);
 		ret = 0;
@@ -227,5 +228,12 @@ int host_engine_next_pdu(struct nvme_tcp_queue *queue,
 
 void host_engine_fail(struct nvme_tcp_request *req)
 {
-	nvme_tcp_fail_request(req);
+	struct sock *sk = req->queue->sock->sk;
+	bool ours;
+
+	lock_sock(sk);
+	ours = engine_take_back(req);
+	release_sock(sk);
+	if (ours)
+		nvme_tcp_fail_request(req);
 }

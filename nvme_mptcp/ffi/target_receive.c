@@ -76,10 +76,63 @@ static void engine_expect_ddgst(struct nvmet_tcp_cmd *cmd)
 	cmd->exp_ddgst = cpu_to_le32(~crc);
 }
 
+/* How much data a command brings along. */
+static u32 engine_capsule_data(struct nvmet_tcp_queue *queue)
+{
+	struct nvme_command *cmd = &queue->pdu.cmd.cmd;
+	struct nvme_sgl_desc *sgl = &cmd->common.dptr.sgl;
+
+	if (sgl->type != (NVME_SGL_FMT_DATA_DESC << 4 | NVME_SGL_FMT_OFFSET) ||
+	    !nvme_is_write(cmd))
+		return 0;
+	return le32_to_cpu(sgl->length);
+}
+
+static bool engine_capsule_too_large(struct nvmet_tcp_queue *queue)
+{
+	struct nvmet_port *nport = to_engine(queue)->port.nport;
+
+	return engine_capsule_data(queue) > nport->inline_data_size;
+}
+
+/*
+ * tcp.c does not look at the length of a command's PDU, and fails a command
+ * with too much data without receiving them. What follows in the stream would
+ * not be where a PDU begins, and data would be taken for commands.
+ */
+static bool engine_capsule_valid(struct nvmet_tcp_queue *queue)
+{
+	struct nvme_tcp_hdr *hdr = &queue->pdu.cmd.hdr;
+	u32 plen = le32_to_cpu(hdr->plen);
+	u32 data = engine_capsule_data(queue);
+	u64 expected = hdr->hlen + nvmet_tcp_hdgst_len(queue);
+
+	if (data)
+		expected += (u64)data + nvmet_tcp_ddgst_len(queue);
+	if (plen == expected && !engine_capsule_too_large(queue))
+		return true;
+	/* If the header is damaged, tcp.c says so. */
+	if (queue->hdr_digest &&
+	    le32_to_cpu(*(__le32 *)((void *)hdr + hdr->hlen)) !=
+	    ~crc32c(~0, hdr, hdr->hlen))
+		return true;
+	pr_err("queue %d: a command of %u bytes with %u bytes of data\n",
+	       queue->idx, plen, data);
+	return false;
+}
+
 /* Also receives data digests. */
 static int engine_recv_header(struct nvmet_tcp_queue *queue, struct kvec *vec)
 {
 	int ret = engine_recv_ahead(queue, vec);
+
+	if (queue->rcv_state == NVMET_TCP_RECV_PDU && ret == vec->iov_len &&
+	    queue->offset >= sizeof(struct nvme_tcp_hdr) &&
+	    queue->pdu.cmd.hdr.type == nvme_tcp_cmd &&
+	    !engine_capsule_valid(queue)) {
+		queue->offset += ret;
+		return -EPROTO;
+	}
 
 	if (queue->rcv_state == NVMET_TCP_RECV_DDGST && !queue->offset &&
 	    queue->cmd->pdu_len != queue->cmd->req.transfer_len)
@@ -159,6 +212,8 @@ static u16 engine_fault(struct nvmet_tcp_queue *queue, u32 *info)
 		*info = offsetof(struct nvme_tcp_data_pdu, data_offset);
 		return NVME_TCP_FES_DATA_OUT_OF_RANGE;
 	}
+	if (hdr->type == nvme_tcp_cmd && engine_capsule_too_large(queue))
+		return NVME_TCP_FES_DATA_LIMIT_EXCEEDED;
 	return NVME_TCP_FES_INVALID_PDU_HDR;
 }
 

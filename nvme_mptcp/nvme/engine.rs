@@ -297,8 +297,8 @@ impl EngineQueue {
     ///
     /// # Errors
     ///
-    /// `EPROTO` when the peer has asked for its data meanwhile, before it could know all of the PDU.
-    /// The request is on the send list then, but the connection must not be used any more.
+    /// `EPROTO` when the peer has answered meanwhile, before it could know all of the PDU. The request
+    /// is not the sender's any more then, and the connection must not be used.
     pub(crate) fn put_back(&self, req: SendRequest, bytes: u32) -> Result {
         // SAFETY: Queue and socket are live, and the request was popped from the queue.
         to_result(unsafe { bindings::host_engine_put_back(self.as_ptr(), req.0.as_ptr(), bytes) })
@@ -310,8 +310,8 @@ impl EngineQueue {
     ///
     /// As [`put_back`](Self::put_back).
     pub(crate) fn requeue_next_pdu(&self, req: SendRequest) -> Result {
-        // SAFETY: Queue, socket and request are live; more of it is to be sent, so it cannot be
-        // completed.
+        // SAFETY: Queue and socket are live, and so is the memory of the request; the engine sees
+        // whether it has been completed by an answer that cannot be.
         to_result(unsafe { bindings::host_engine_next_pdu(self.as_ptr(), req.0.as_ptr()) })
     }
 }
@@ -354,9 +354,9 @@ impl SendRequest {
         })
     }
 
-    /// Completes a request that cannot be sent with a host path error.
+    /// Completes a request that cannot be sent with a host path error. Sleeps for the socket lock.
     pub(crate) fn fail(self) {
-        // SAFETY: The request is live, and the sender's.
+        // SAFETY: The memory of the request is live, and so is the socket, as there is a sender.
         unsafe { bindings::host_engine_fail(self.0.as_ptr()) };
     }
 }

@@ -37,6 +37,8 @@ _LIB=$(cd "${BASH_SOURCE[0]%/*}/lib" && pwd -P)
 . "$_LIB/target.sh"
 # shellcheck source=lib/host.sh
 . "$_LIB/host.sh"
+# shellcheck source=lib/storm.sh
+. "$_LIB/storm.sh"
 # shellcheck source=lib/io.sh
 . "$_LIB/io.sh"
 # shellcheck source=lib/observe.sh

@@ -3,6 +3,7 @@
 #
 # Hosts that misbehave, or speak only TCP: they cost little, for a bounded time, and the others do
 # not notice. peer/hostile.py tells what they do.
+# debug: broken_pdus
 # shellcheck source=lib.sh
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
@@ -66,6 +67,27 @@ test_a_host_that_leaves_a_pdu_unfinished() {
 	target_gets_rid "$BEFORE"
 }
 
+# Nor does it help to say something now and then.
+test_a_host_whose_icreq_drips() {
+	target_param connect_timeout 4
+	misbehave drip
+	all_are_dropped 60
+	says 'dropped: it has not connected to a controller in time'
+	target_gets_rid "$BEFORE"
+}
+
+test_resets_at_each_moment() {
+	connect mptcp
+	# The peers write where the namespace begins.
+	fio_start --rw=randrw --verify=crc32c --bs=16k --iodepth=4 --offset=64m --size=8m --time_based --runtime=8
+	peer hostile resets
+	fio_finish
+	[[ $(state) == live ]]
+	! says "starting error recovery" || fail "a good host has noticed"
+	disconnect
+	target_gets_rid "$BEFORE"
+}
+
 # A host that has nothing to do, or is slow, is not one that misbehaves.
 test_idle_and_slow_hosts_stay() {
 	target_param connect_timeout 1
@@ -84,7 +106,8 @@ test_idle_and_slow_hosts_stay() {
 # Each way to break the protocol is answered with a C2HTermReq that names it, and ends that controller.
 test_broken_pdus() {
 	connect mptcp
-	fio_start --rw=randrw --verify=crc32c --bs=16k --iodepth=4 --size=8m --time_based --runtime=8
+	# The peers write where the namespace begins.
+	fio_start --rw=randrw --verify=crc32c --bs=16k --iodepth=4 --offset=64m --size=8m --time_based --runtime=8
 	peer hostile provoke
 	fio_finish
 	[[ $(state) == live ]]

@@ -3,6 +3,7 @@
 #
 # What is written is what is read: crc32c of every block, at sizes that need no R2T, one and
 # several PDUs, over four NICs, with and without digests.
+# debug: both_digests
 # shellcheck source=lib.sh
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 

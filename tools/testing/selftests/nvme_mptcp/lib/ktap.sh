@@ -44,6 +44,9 @@ lacks() { skip "this machine lacks $*"; }
 # note TEXT: a line of the results, also when the test passes. For measured values.
 note() { echo "$*" >>"$SCRATCH/notes"; }
 
+# progress TEXT: a line of the results at once. For tests that take long.
+progress() { echo "# $*" >&"$_results"; }
+
 # Waiting. There are no fixed sleeps: a condition is polled, and its time is bounded.
 
 exec {_never}<> <(:)
@@ -151,6 +154,9 @@ _clean_up() {
 	return $status
 }
 
+# The kernel's log without what fault injection says about itself.
+_without_injected() { sed '/FAULT_INJECTION: forcing/,/<\/TASK>/d'; }
+
 # Runs the test $1, prints its result. Sets UNUSABLE if later tests could not be trusted.
 _run() {
 	local name=$1 log=$LOGS/$SCRIPT.$1.log start=$SECONDS status clean=0 complaints='' why=''
@@ -167,7 +173,7 @@ _run() {
 	clean=$?
 	[[ $NUMBER != "$PLANNED" ]] || _scan_for_leaks >>"$log" 2>&1
 	dmesg_of_test >"$log.dmesg"
-	complaints=$(grep -E -- "$COMPLAINTS" "$log.dmesg")
+	complaints=$(_without_injected <"$log.dmesg" | grep -E -- "$COMPLAINTS")
 
 	((clean == 0)) || why+=" could not be cleaned up;"
 	[[ -z $complaints ]] || why+=" the kernel complains;"
@@ -222,6 +228,7 @@ run_tests() {
 	done
 	(($# == 0)) || names=("$@")
 
+	exec {_results}>&1
 	NUMBER=0 PLANNED=${#names[@]} FAILED=0 SKIPPED=0 UNUSABLE=0
 	echo "TAP version 13"
 	echo "1..${#names[@]}"

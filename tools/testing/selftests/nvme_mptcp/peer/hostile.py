@@ -5,12 +5,14 @@
 hostile.py ADDRESS PORT NQN crowd COUNT    many that connect, and stop somewhere before they are connected
 hostile.py ADDRESS PORT NQN unread         one that never reads the answers to its commands
 hostile.py ADDRESS PORT NQN unfinished     one that leaves a PDU unfinished
+hostile.py ADDRESS PORT NQN drip           one whose ICReq comes slowly, byte by byte
+hostile.py ADDRESS PORT NQN resets         some that reset the connection, one at each point of the protocol
 hostile.py ADDRESS PORT NQN provoke        one for each way to break the protocol
 hostile.py ADDRESS PORT NQN leave HOW      some that leave in the middle of their work: close, reset, fatal, silent
 hostile.py ADDRESS PORT NQN storm COUNT    COUNT that come, work and leave, one after another, until nobody listens
 hostile.py ADDRESS PORT NQN stuck COUNT    COUNT that leave while an admin command of theirs is executed
 
-Those that the target has to drop (crowd, unread, unfinished, leave fatal, leave silent) print "ready" when all is as bad
+Those that the target has to drop (crowd, unread, unfinished, drip, leave fatal, leave silent) print "ready" when all is as bad
 as it gets, and end when the target has dropped all of them.
 """
 
@@ -27,7 +29,9 @@ from host import ASYNC_EVENT, BLOCK, READ, WRITE, Closed, Connection, Host, read
 from pdu import Type
 
 # Fatal error statuses of a C2HTermReq.
-BAD_HEADER, SEQUENCE, BAD_DIGEST, OUT_OF_RANGE, UNSUPPORTED = 1, 2, 3, 4, 6
+BAD_HEADER, SEQUENCE, BAD_DIGEST, OUT_OF_RANGE, TOO_MUCH, UNSUPPORTED = 1, 2, 3, 4, 5, 6
+# The connection ends, and nothing is told: the end of a conversation, or what no header can be blamed for.
+NOTHING = None
 
 
 def wait_for_end(connections):
@@ -69,6 +73,43 @@ def unfinished(address, port, nqn):
     queue = host.queue(1)
     queue.send(pdu.build(Type.COMMAND, pdu.sqe(READ, 1))[:40])
     wait_for_end([queue])
+
+
+def drip(address, port, _nqn):
+    connection = Connection(address, port)
+    print("ready", flush=True)
+    try:
+        for byte in pdu.icreq():
+            connection.send(bytes([byte]))
+            if connection.ended(0.5):
+                return
+    except Closed:
+        return
+    sys.exit("the ICReq has come to its end")
+
+
+def resets(address, port, nqn):
+    """The admin queue stays, so that its controller does; its other queues come and are reset."""
+    number = itertools.count(1)
+    host = Host(address, port, nqn)
+    icreq = pdu.icreq()
+    for end in (0, 1, 7, 8, 9, 127, 128):
+        connection = Connection(address, port)
+        connection.send(icreq[:end])
+        drop([connection], "reset")
+    data = bytes(4096)
+    write = pdu.build(Type.COMMAND, pdu.sqe(WRITE, 1, nsid=1, length=4096, sgl=pdu.IN_CAPSULE, cdw10=read_write(0, 8)), data)
+    read = pdu.build(Type.COMMAND, pdu.sqe(READ, 1, nsid=1, length=65536, cdw10=read_write(0, 128)))
+    for whole in (write, read):
+        for end in (1, 8, 71, 72, 73, 1000, len(whole)):
+            queue = host.queue(next(number))
+            queue.send(whole[:end])
+            drop([queue], "reset")
+    for end in (0, 1, 8, 23, 24, 25, 1000, 8216):
+        queue, tag = _r2t(host, next(number))
+        queue.send(pdu.h2c_data(queue.cid, tag, 0, bytes(8192))[:end])
+        drop([queue], "reset")
+    host.admin.close()
 
 
 def busy_host(address, port, nqn, **options):
@@ -195,9 +236,9 @@ def unsolicited_data(_, host):
     return OUT_OF_RANGE, queue
 
 
-def _r2t(host):
+def _r2t(host, number=1):
     """A queue, and an R2T for 8 KiB on it."""
-    queue = host.queue(1)
+    queue = host.queue(number)
     queue.command(WRITE, nsid=1, length=8192, cdw10=read_write(0, 16))
     answer = queue.receive()
     assert answer.type == Type.R2T, answer
@@ -228,7 +269,140 @@ def data_of_a_wrong_length(_, host):
     return OUT_OF_RANGE, queue
 
 
+def wrong_length_of_a_command(_, host):
+    queue = host.queue(1)
+    queue.capsule(pdu.sqe(READ, 1, nsid=1, length=512, cdw10=read_write(0, 1)), plen=0xFFFFFFFF)
+    return BAD_HEADER, queue
+
+
+def capsule_without_its_data(_, host):
+    """Whose PDU ends before the data do."""
+    queue = host.queue(1)
+    fields = {"nsid": 1, "length": 4096, "sgl": pdu.IN_CAPSULE, "cdw10": read_write(0, 8)}
+    queue.capsule(pdu.sqe(WRITE, 1, **fields), bytes(512))
+    return BAD_HEADER, queue
+
+
+def capsule_with_too_much_data(_, host):
+    queue = host.queue(1)
+    queue.command(WRITE, bytes(65536), nsid=1, cdw10=read_write(0, 128))
+    return TOO_MUCH, queue
+
+
+def wrong_length_and_damaged(_, host):
+    """A damaged header is called that, whatever it says."""
+    queue = host.queue(1, digests=1)
+    command = bytearray(pdu.build(Type.COMMAND, pdu.sqe(READ, 1), hdgst=True))
+    command[5] ^= 1
+    queue.send(command)
+    return BAD_DIGEST, queue
+
+
+def data_twice(_, host):
+    queue, tag = _r2t(host)
+    queue.h2c_data(queue.cid, tag, 0, bytes(8192))
+    queue.h2c_data(queue.cid, tag, 0, bytes(8192))
+    return OUT_OF_RANGE, queue
+
+
+def data_after_the_end(_, host):
+    queue, tag = _r2t(host)
+    queue.h2c_data(queue.cid, tag, 0, bytes(8192))
+    queue.finish()
+    queue.h2c_data(queue.cid, tag, 8192, bytes(512))
+    return OUT_OF_RANGE, queue
+
+
+def data_in_a_wrong_order(_, host):
+    queue, tag = _r2t(host)
+    queue.h2c_data(queue.cid, tag, 0, bytes(2048), last=False)
+    queue.h2c_data(queue.cid, tag, 4096, bytes(2048), last=False)
+    queue.h2c_data(queue.cid, tag, 2048, bytes(2048), last=False)
+    return OUT_OF_RANGE, queue
+
+
+def data_of_no_length(_, host):
+    queue, tag = _r2t(host)
+    queue.h2c_data(queue.cid, tag, 0, b"")
+    return OUT_OF_RANGE, queue
+
+
+def data_of_giant_length(_, host):
+    queue, tag = _r2t(host)
+    queue.h2c_data(queue.cid, tag, 0, b"", length=0xFFFFFFE8, plen=0)
+    return OUT_OF_RANGE, queue
+
+
+def data_for_a_read(_, host):
+    """Whose tag is the first of the queue."""
+    queue = host.queue(1)
+    read = pdu.build(Type.COMMAND, pdu.sqe(READ, 1, nsid=1, length=512, cdw10=read_write(0, 1)))
+    queue.send(read + pdu.h2c_data(1, 0, 0, bytes(512)))
+    return OUT_OF_RANGE, queue
+
+
+def damaged_data(_, host):
+    queue = host.queue(1, digests=2)
+    queue.command(WRITE, nsid=1, length=8192, cdw10=read_write(0, 16))
+    tag = queue.receive().transfer[1]
+    wrong = bytearray(pdu.h2c_data(queue.cid, tag, 0, bytes(8192), ddgst=True))
+    wrong[-1] ^= 1
+    queue.send(wrong)
+    return NOTHING, queue
+
+
+def damaged_data_in_the_capsule(_, host):
+    queue = host.queue(1, digests=2)
+    fields = {"nsid": 1, "length": 4096, "sgl": pdu.IN_CAPSULE, "cdw10": read_write(0, 8)}
+    wrong = bytearray(pdu.build(Type.COMMAND, pdu.sqe(WRITE, 1, **fields), bytes(4096), ddgst=True))
+    wrong[-1] ^= 1
+    queue.send(wrong)
+    return NOTHING, queue
+
+
+def more_commands_than_entries(_, host):
+    queue = host.queue(1, entries=16)
+    queue.command(READ, nsid=1, length=1 << 20, cdw10=read_write(0, 2048))
+    command = pdu.build(Type.COMMAND, pdu.sqe(READ, 2, nsid=1, length=1 << 20, cdw10=read_write(0, 2048)))
+    queue.send(command * 64)
+    return NOTHING, queue
+
+
+def end_of_conversation(_, host):
+    queue = host.queue(1)
+    queue.send(pdu.build(Type.H2C_TERM, bytes(16)))
+    return NOTHING, queue
+
+
+def data_of_a_target(queue, _):
+    queue.initialize()
+    queue.send(pdu.build(Type.C2H_DATA, bytes(16), bytes(512)))
+    return BAD_HEADER
+
+
+def header_of_no_length(queue, _):
+    queue.initialize()
+    queue.send(pdu.build(Type.COMMAND, bytes(64), hlen=0))
+    return BAD_HEADER
+
+
 PROVOCATIONS = (
+    wrong_length_of_a_command,
+    capsule_without_its_data,
+    capsule_with_too_much_data,
+    wrong_length_and_damaged,
+    data_twice,
+    data_after_the_end,
+    data_in_a_wrong_order,
+    data_of_no_length,
+    data_of_giant_length,
+    data_for_a_read,
+    damaged_data,
+    damaged_data_in_the_capsule,
+    more_commands_than_entries,
+    end_of_conversation,
+    data_of_a_target,
+    header_of_no_length,
     unknown_type,
     answer_of_a_target,
     wrong_header_length,
@@ -256,9 +430,13 @@ def provoke(address, port, nqn):
         if isinstance(expected, tuple):
             expected, queue = expected
         try:
-            told = queue.receive()
+            # Commands that were in order may have been answered first.
+            while (told := queue.receive()).type in (Type.RESPONSE, Type.C2H_DATA):
+                pass
             status = told.fault[0] if told.type == Type.C2H_TERM else told
-        except (Closed, struct.error, AssertionError) as error:
+        except Closed:
+            status = NOTHING
+        except (struct.error, AssertionError) as error:
             status = repr(error)
         good = status == expected and queue.ended(30)
         failed += not good

@@ -2,6 +2,7 @@
 """The PDUs of NVMe/TCP: building and taking apart. Nothing here checks anything: a PDU may be as wrong as the
 caller wants it."""
 
+import functools
 import struct
 from enum import IntEnum
 
@@ -41,6 +42,12 @@ _TABLE = _crc32c_table()
 
 def crc32c(data):
     """The digest of NVMe/TCP, as on the wire."""
+    return _crc32c(bytes(data))
+
+
+# Most data here are zeroes, again and again.
+@functools.lru_cache(maxsize=256)
+def _crc32c(data):
     crc = 0xFFFFFFFF
     for byte in data:
         crc = crc >> 8 ^ _TABLE[(crc ^ byte) & 0xFF]

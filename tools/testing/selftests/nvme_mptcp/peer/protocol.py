@@ -6,6 +6,7 @@ protocol.py ADDRESS PORT NQN CHECK...
 """
 
 import os
+import socket
 import struct
 import sys
 
@@ -188,11 +189,38 @@ def glued_and_split(host):
     both = b"".join(
         pdu.build(Type.COMMAND, pdu.sqe(READ, cid, cdw10=read_write(cid, 1), **fields)) for cid in (1, 2)
     )
-    for cut in (0, 1, 7, 8, 9, 71, 72, 73, 80, 143):
+    for cut in range(len(both)):
         queue.send(both[:cut])
         queue.send(both[cut:])
         answers = [queue.receive() for _ in range(4)]
         assert sorted(a.completion[2] for a in answers if a.type == Type.RESPONSE) == [1, 2]
+
+
+def every_byte(host):
+    """Each byte comes by itself: of commands, of their data and digests."""
+    data = os.urandom(BLOCK)
+    fields = {"nsid": 1, "length": BLOCK, "cdw10": read_write(7, 1)}
+    for number, digests in ((1, 0), (2, 3)):
+        queue = host.queue(number, digests=digests)
+        queue.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        every = {"hdgst": queue.hdgst, "ddgst": queue.ddgst}
+        one_by_one(queue, pdu.build(Type.COMMAND, pdu.sqe(WRITE, 1, sgl=pdu.IN_CAPSULE, **fields), data, **every))
+        assert queue.receive().type == Type.RESPONSE
+        one_by_one(queue, pdu.build(Type.COMMAND, pdu.sqe(READ, 2, **fields), **every))
+        assert queue.receive().data == data and queue.receive().type == Type.RESPONSE
+        one_by_one(queue, pdu.build(Type.COMMAND, pdu.sqe(WRITE, 3, **fields), **every))
+        tag = queue.receive().transfer[1]
+        data = os.urandom(BLOCK)
+        one_by_one(queue, pdu.h2c_data(3, tag, 0, data[:200], last=False, **every))
+        one_by_one(queue, pdu.h2c_data(3, tag, 200, data[200:], **every))
+        assert queue.receive().type == Type.RESPONSE
+        one_by_one(queue, pdu.build(Type.COMMAND, pdu.sqe(READ, 4, **fields), **every))
+        assert queue.receive().data == data and queue.receive().type == Type.RESPONSE
+
+
+def one_by_one(queue, whole):
+    for byte in whole:
+        queue.send(bytes([byte]))
 
 
 def _write(host, expected):

@@ -1,0 +1,215 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Targets that break the protocol when they are connected already: the host says what is wrong, fails what was under
+# way, and gives up that controller only. peer/hostile_target.py tells what each does.
+# debug: events an_r2t_too_late
+# shellcheck source=lib.sh
+. "${BASH_SOURCE[0]%/*}/lib.sh"
+TEST_TIMEOUT=240
+
+ROGUE_PORT=4421
+
+# A good controller, that is busy all the time, and a rogue target beside its target.
+setup() {
+	links 1
+	target
+	connect mptcp
+	GOOD=$CTRL GOOD_DISK=$DISK
+	: >"$SCRATCH/wrong"
+	on_target python3 "$_LIB/../peer/hostile_target.py" "$(target_ip 0)" $ROGUE_PORT "@$SCRATCH/wrong" >"$SCRATCH/rogue" &
+	wait_for 20 grep listening "$SCRATCH/rogue"
+}
+
+good_load() { fio_start --rw=randrw --verify=crc32c --bs=16k --iodepth=2 --size=8m --time_based --runtime=3; }
+
+# all_is_well: the good controller has noticed nothing.
+all_is_well() {
+	CTRL=$GOOD DISK=$GOOD_DISK
+	[[ $(controllers) == "$GOOD" ]]
+	[[ $(state) == live ]]
+	! says "$GOOD: starting error recovery" || fail "the good controller has noticed"
+	verify --bs=64k --size=2m
+}
+
+rogue_connect() { TRSVCID=$ROGUE_PORT _fabrics mptcp nr_io_queues=1 ctrl_loss_tmo=0 reconnect_delay=1 "$@"; }
+
+only_the_good_one() {
+	controllers
+	[[ $(controllers) == "$GOOD" ]]
+}
+
+# refused MESSAGE WRONG [OPTION...]: by the answer to the first read, which is the kernel's own.
+refused() {
+	local message=$1 wrong=$2
+	shift 2
+	echo "$wrong" >"$SCRATCH/wrong"
+	echo "nvme_mptcp selftest: $wrong" >/dev/kmsg
+	rogue_connect "$@"
+	wait_for 20 said_since "$wrong" "$message"
+	wait_for 20 only_the_good_one
+}
+# said_since WRONG REGEX: since that kind has begun.
+said_since() {
+	dmesg_of_test | awk -v mark="selftest: $1" 'index($0, mark) { on = 1 } on' | grep -E -- "$2"
+}
+
+# refused_at_write MESSAGE WRONG: by what comes in answer to a write of 64 KiB, or of SIZE.
+refused_at_write() {
+	echo "$2" >"$SCRATCH/wrong"
+	echo "nvme_mptcp selftest: $2" >/dev/kmsg
+	rogue_connect
+	CTRL=$(controllers | grep -vx "$GOOD")
+	wait_for_disk
+	! timeout 100 dd if=/dev/zero of="$DISK" bs="${SIZE:-64k}" count=1 oflag=direct || fail "$2: written nonetheless"
+	wait_for 20 said_since "$2" "$1"
+	wait_for 20 only_the_good_one
+}
+
+test_wrong_data() {
+	good_load
+	refused 'short data-in: got 2048 of 4096' read=short
+	refused 'short data-in: got 2048 of 4096' read=short_with_success
+	refused 'short data-in: got 0 of 4096' read=without_data
+	refused 'more data than asked for' read=long
+	refused 'more data than asked for' read=long_in_two
+	refused 'data at a wrong offset' read=twice
+	refused 'data at a wrong offset' read=elsewhere
+	refused 'data at a wrong offset' read=beyond
+	refused 'data and a PDU of different lengths' read=giant
+	refused 'data and a PDU of different lengths' read=small_plen
+	refused 'data at a wrong place of the PDU' read=padded
+	refused 'SUCCESS set but not last PDU' read=success_not_last
+	refused 'unexpected header length' read=header_length
+	fio_finish
+	all_is_well
+}
+
+# Damaged data cost the command, not the connection: it is tried again, and fails at last.
+test_damaged_data() {
+	good_load
+	echo 'digests=2 baddigest=1' >"$SCRATCH/wrong"
+	rogue_connect data_digest
+	CTRL=$(controllers | grep -vx "$GOOD")
+	wait_for_disk
+	! dd if="$DISK" of="$SCRATCH/data" bs=4k count=1 iflag=direct || fail "read nonetheless"
+	says 'data digest error: recv'
+	[[ $(state) == live ]]
+	disconnect
+	[[ $(recoveries) == 0 ]]
+	fio_finish
+	all_is_well
+}
+
+# A tag may be in use again when the second answer comes; then that is answered too early, or twice.
+test_answers_to_nothing() {
+	local reused='not sent yet|wrong offset|short data-in|genctr mismatch'
+	good_load
+	refused 'got bad c2hdata.command_id' read=unknown
+	refused 'genctr mismatch' read=other_generation
+	refused "genctr mismatch" read=late_data
+	refused "an answer to no command|$reused" read=late_data_next
+	refused 'genctr mismatch' read=response_twice
+	refused "an answer to no command|$reused" read=response_next
+	refused 'could not locate request for tag' read=response_of_none
+	refused 'an answer of a wrong length' read=giant_response
+	refused 'unexpected r2t for a non-write command' read=r2t
+	refused 'unsupported pdu type \(4\)' read=command
+	fio_finish
+	all_is_well
+}
+
+test_answers_to_writes() {
+	good_load
+	refused_at_write 'exceeded data len|unexpected r2t offset' write=r2t_twice
+	refused_at_write 'a command that is not sent yet' write=r2t_before_the_end
+	refused_at_write 'r2t len is 0' write=r2t_of_nothing
+	refused_at_write 'exceeded data len' write=r2t_too_long
+	refused_at_write 'got bad r2t.command_id' write=r2t_unknown
+	refused_at_write 'queue 1: send failed: -71' r2t=1048576
+	refused_at_write 'unexpected data for a write' write=data
+	SIZE=1M refused_at_write 'a command that is not sent yet' write=answered_early
+	fio_finish
+	all_is_well
+}
+
+# This write is answered before it is asked for more.
+test_an_r2t_too_late() {
+	echo write=r2t_late >"$SCRATCH/wrong"
+	rogue_connect
+	CTRL=$(controllers | grep -vx "$GOOD")
+	wait_for_disk
+	dd if=/dev/zero of="$DISK" bs=4k count=1 oflag=direct
+	wait_for 20 says 'an answer to no command'
+	wait_for 20 only_the_good_one
+	all_is_well
+}
+
+# The one request for all events must not be queued while it is queued.
+test_events() {
+	refused 'an event that was not asked for' 'event=flood oaes=256'
+	echo 'event=wrong oaes=256' >"$SCRATCH/wrong"
+	rogue_connect
+	CTRL=$(controllers | grep -vx "$GOOD")
+	wait_for_disk
+	dd if="$DISK" of="$SCRATCH/data" bs=64k count=1 iflag=direct
+	[[ $(state) == live ]]
+	disconnect
+	all_is_well
+}
+
+test_reset_at_each_moment() {
+	local when
+	good_load
+	# While it connects the end of the connection is noticed by the end of the command's time.
+	core_timeouts 30 5
+	for when in accept handshake connect identify; do
+		echo "reset=$when" >"$SCRATCH/wrong"
+		! rogue_connect || fail "connected, although reset at $when"
+		only_the_good_one
+	done
+	core_timeouts 30 60
+	refused 'starting error recovery' reset=read
+	refused_at_write 'starting error recovery' reset=r2t
+	refused_at_write 'starting error recovery' reset=data
+	fio_finish
+	all_is_well
+}
+
+# A stream has no borders: PDUs come in single bytes, or many in one piece.
+test_split_and_glued() {
+	local wrong options
+	for wrong in split=1 glue=1 'split=1 digests=3'; do
+		echo "$wrong" >"$SCRATCH/wrong"
+		options=()
+		[[ $wrong != *digests* ]] || options=(hdr_digest data_digest)
+		rogue_connect "${options[@]}"
+		CTRL=$(controllers | grep -vx "$GOOD")
+		wait_for_disk
+		dd if=/dev/urandom of="$DISK" bs=4k count=2 oflag=direct
+		dd if="$DISK" of="$SCRATCH/data" bs=16k count=1 iflag=direct
+		cmp -n 16384 "$SCRATCH/data" /dev/zero
+		fio_run --rw=randread --bs=4k --iodepth=16 --size=128k --io_size=128k
+		[[ $(state) == live ]]
+		disconnect
+	done
+	[[ $(recoveries) == 0 ]]
+	all_is_well
+}
+
+# The time for the handshake is that for all of it.
+test_handshake_that_drips() {
+	echo drip=1 >"$SCRATCH/wrong"
+	! rogue_connect || fail "connected"
+	says 'queue 0: no NVMe/TCP handshake with 10.0.0.2:4421'
+	all_is_well
+}
+
+test_a_target_that_never_reads() {
+	core_timeouts 5 60
+	SIZE=1M refused_at_write 'queue 1: command .* timed out' write=never_read
+	core_timeouts 30 60
+	all_is_well
+}
+
+run_tests "$@"
