@@ -185,5 +185,10 @@ int host_engine_next_pdu(struct nvme_tcp_queue *queue,
  * peer has answered it nevertheless. Sleeps for the socket lock.
  */
 void host_engine_fail(struct nvme_tcp_request *req);
+/*
+ * The same for a request just popped from a queue without a connection, so that
+ * nobody can have answered it.
+ */
+void host_engine_refuse(struct nvme_tcp_request *req);
 
 #endif

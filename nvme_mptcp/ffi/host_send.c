@@ -237,3 +237,8 @@ void host_engine_fail(struct nvme_tcp_request *req)
 	if (ours)
 		nvme_tcp_fail_request(req);
 }
+
+void host_engine_refuse(struct nvme_tcp_request *req)
+{
+	nvme_tcp_fail_request(req);
+}

@@ -112,7 +112,7 @@ impl Sender {
             // Authentication goes on after a command of it has timed out. While a connection is only
             // stopped its requests wait for it to be closed, so that nothing of them arrives later.
             while let Some(req) = self.closed.then(|| queue.pop()).flatten() {
-                req.fail();
+                req.refuse();
             }
             return Ok(Sent::Nothing);
         };

@@ -354,6 +354,12 @@ impl SendRequest {
         })
     }
 
+    /// The same as [`fail`](Self::fail) for a request just popped from a queue without a connection.
+    pub(crate) fn refuse(self) {
+        // SAFETY: The request is live, and the sender's: there is nobody who could have answered it.
+        unsafe { bindings::host_engine_refuse(self.0.as_ptr()) };
+    }
+
     /// Completes a request that cannot be sent with a host path error. Sleeps for the socket lock.
     pub(crate) fn fail(self) {
         // SAFETY: The memory of the request is live, and so is the socket, as there is a sender.
