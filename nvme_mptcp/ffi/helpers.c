@@ -61,18 +61,24 @@ int ffi_setsockopt_int(struct socket *sock, int level, int name, int value)
 
 static char congestion[TCP_CA_NAME_MAX];
 module_param_string(congestion, congestion, sizeof(congestion), 0644);
-MODULE_PARM_DESC(congestion, "Congestion control of new connections (default: that of the network namespace)");
+MODULE_PARM_DESC(congestion, "Congestion control of new controllers or ports (default: that of the network namespace)");
 
-int ffi_sock_set_congestion(struct socket *sock)
+void ffi_param_congestion(char *name)
 {
-	char copy[TCP_CA_NAME_MAX], *name;
-	int ret;
+	char copy[TCP_CA_NAME_MAX];
 
+	BUILD_BUG_ON(FFI_CONGESTION_MAX != TCP_CA_NAME_MAX);
 	kernel_param_lock(THIS_MODULE);
 	strscpy(copy, congestion);
 	kernel_param_unlock(THIS_MODULE);
 	/* What is written to sysfs ends with a newline. */
-	name = strim(copy);
+	strscpy(name, strim(copy), TCP_CA_NAME_MAX);
+}
+
+int ffi_sock_set_congestion(struct socket *sock, const char *name)
+{
+	int ret;
+
 	if (!*name)
 		return 0;
 	/*

@@ -24,8 +24,14 @@ int ffi_setsockopt_int(struct socket *sock, int level, int name, int value);
 int ffi_setsockopt_str(struct socket *sock, int level, int name,
 		       const char *value, unsigned int len);
 
-/* By the module parameter of that name, if it is set. Sleeps. */
-int ffi_sock_set_congestion(struct socket *sock);
+/*
+ * What the module parameter of that name says, as a string; empty if it is not
+ * set. Sleeps.
+ */
+#define FFI_CONGESTION_MAX	16
+void ffi_param_congestion(char *name);
+/* Does nothing if the name is empty. Sleeps. */
+int ffi_sock_set_congestion(struct socket *sock, const char *name);
 void ffi_sock_storage_prepare(struct socket *sock);
 void ffi_sock_storage_subflows(struct socket *sock);
 void ffi_sock_reclassify(struct socket *sock);

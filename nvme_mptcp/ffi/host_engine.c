@@ -54,6 +54,13 @@ static bool engine_change_state(struct nvme_ctrl *ctrl,
 				enum nvme_ctrl_state state);
 #define nvme_change_ctrl_state(ctrl, state) engine_change_state(ctrl, state)
 
+/*
+ * tcp.c queues a queue's work itself when it has an R2T to serve. All of a
+ * queue's work must be in one workqueue, or it could run twice at once.
+ */
+static bool engine_queue_work(struct work_struct *io_work);
+#define queue_work_on(cpu, wq, work) engine_queue_work(work)
+
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-function"
 #pragma GCC diagnostic ignored "-Wunused-variable"
@@ -61,6 +68,7 @@ static bool engine_change_state(struct nvme_ctrl *ctrl,
 #include "tcp.c"
 #pragma GCC diagnostic pop
 #undef nvme_change_ctrl_state
+#undef queue_work_on
 
 #undef nvme_find_rq
 #undef nvme_is_aen_req
@@ -355,8 +363,7 @@ int host_engine_queue_init(struct nvme_tcp_queue *queue)
 {
 	struct nvme_ctrl *ctrl = &queue->ctrl->ctrl;
 
-	init_llist_head(&queue->req_list);
-	INIT_LIST_HEAD(&queue->send_list);
+	host_engine_forget(queue);
 	if (nvme_tcp_admin_queue(queue))
 		queue->cmnd_capsule_len = sizeof(struct nvme_command) +
 					  NVME_TCP_ADMIN_CCSZ;
@@ -388,6 +395,11 @@ void host_engine_queue_start(struct nvme_tcp_queue *queue)
 {
 	queue->rd_enabled = true;
 	nvme_tcp_init_recv_ctx(queue);
+}
+
+void host_engine_queue_stop_receiving(struct nvme_tcp_queue *queue)
+{
+	WRITE_ONCE(queue->rd_enabled, false);
 }
 
 void host_engine_queue_free(struct nvme_tcp_queue *queue)
@@ -424,12 +436,20 @@ int host_engine_queue_cpu(struct nvme_tcp_queue *queue)
  * A poller spins on its CPU until the work has received, so the scheduler is to
  * find another CPU for the work.
  */
+static bool engine_queue_work(struct work_struct *io_work)
+{
+	struct nvme_tcp_queue *queue = container_of(io_work,
+						    struct nvme_tcp_queue,
+						    io_work);
+
+	if (nvme_tcp_poll_queue(queue))
+		return queue_work(engine_poll_wq, io_work);
+	return queue_work_on(queue->io_cpu, nvme_tcp_wq, io_work);
+}
+
 void host_engine_queue_kick(struct nvme_tcp_queue *queue)
 {
-	if (nvme_tcp_poll_queue(queue))
-		queue_work(engine_poll_wq, &queue->io_work);
-	else
-		queue_work_on(queue->io_cpu, nvme_tcp_wq, &queue->io_work);
+	engine_queue_work(&queue->io_work);
 }
 
 void host_engine_queue_stop_work(struct nvme_tcp_queue *queue)

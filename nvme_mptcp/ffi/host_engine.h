@@ -123,6 +123,8 @@ int host_engine_queue_init(struct nvme_tcp_queue *queue);
 int host_engine_queue_connect(struct nvme_tcp_queue *queue,
 			      struct socket *sock);
 void host_engine_queue_start(struct nvme_tcp_queue *queue);
+/* Nothing is received any more on this connection. Any context. */
+void host_engine_queue_stop_receiving(struct nvme_tcp_queue *queue);
 void host_engine_queue_free(struct nvme_tcp_queue *queue);
 void host_engine_queue_assign_cpu(struct nvme_tcp_queue *queue);
 void host_engine_queue_release_cpu(struct nvme_tcp_queue *queue);
@@ -187,8 +189,13 @@ int host_engine_next_pdu(struct nvme_tcp_queue *queue,
 void host_engine_fail(struct nvme_tcp_request *req);
 /*
  * The same for a request just popped from a queue without a connection, so that
- * nobody can have answered it.
+ * nobody can have answered it, unless it has been cancelled.
  */
 void host_engine_refuse(struct nvme_tcp_request *req);
+/*
+ * Empties the send list, of requests that somebody else completes. With the work
+ * stopped.
+ */
+void host_engine_forget(struct nvme_tcp_queue *queue);
 
 #endif

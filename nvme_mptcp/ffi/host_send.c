@@ -23,6 +23,12 @@ struct nvme_tcp_request *host_engine_pop(struct nvme_tcp_queue *queue)
 	return nvme_tcp_fetch_request(queue);
 }
 
+void host_engine_forget(struct nvme_tcp_queue *queue)
+{
+	init_llist_head(&queue->req_list);
+	INIT_LIST_HEAD(&queue->send_list);
+}
+
 /*
  * A target may answer what it cannot have yet, and the request is not ours any
  * more then. Answers are handled under the socket lock, and so is this.
@@ -240,5 +246,7 @@ void host_engine_fail(struct nvme_tcp_request *req)
 
 void host_engine_refuse(struct nvme_tcp_request *req)
 {
-	nvme_tcp_fail_request(req);
+	if (nvme_tcp_async_req(req) ||
+	    blk_mq_rq_state(blk_mq_rq_from_pdu(req)) == MQ_RQ_IN_FLIGHT)
+		nvme_tcp_fail_request(req);
 }

@@ -6,7 +6,10 @@ use super::options::Endpoints;
 use crate::{
     net::{
         errno,
-        mptcp::Socket, //
+        mptcp::{
+            Congestion,
+            Socket, //
+        },
     },
     nvme::engine::{
         EngineQueue,
@@ -19,9 +22,11 @@ use kernel::{
     sync::Arc, //
 };
 
-/// How long a connect may take. `nvme-tcp` sends the SYN twice, after one second and after two
-/// more; MPTCP sockets have no such option, so the time is bounded instead.
-const CONNECT_TIMEOUT_MS: u32 = 3_000;
+/// How long a connect may take. nvme-tcp limits the number of SYNs, which takes three seconds; MPTCP
+/// sockets have no such option, so the time is bounded instead. If something on the way drops SYNs
+/// with MPTCP's option, TCP sends the first one without it after three seconds, and it wants an answer
+/// as well (`net.mptcp.syn_retrans_before_tcp_fallback` 2, `net.ipv4.tcp_syn_linear_timeouts` 4).
+const CONNECT_TIMEOUT_MS: u32 = 5_000;
 
 /// How long the target may take to answer the ICReq.
 const ICRESP_TIMEOUT_MS: u32 = 10_000;
@@ -36,12 +41,16 @@ pub(crate) struct ConnectionParams<'a> {
     pub(crate) tos: Option<u8>,
     /// Priority of all packets, if above 0.
     pub(crate) priority: c_int,
+    /// Congestion control of its subflows.
+    pub(crate) congestion: &'a Congestion,
+    /// The controller has been connected before, and is not to be lost for what can be done without.
+    pub(crate) again: bool,
     /// Refuse a target that does not speak MPTCP.
     pub(crate) require_mptcp: bool,
 }
 
 impl ConnectionParams<'_> {
-    /// Makes the connection of the queue `id`. Sleeps, for about 13 seconds at the most.
+    /// Makes the connection of the queue `id`. Sleeps, for about 15 seconds at the most.
     ///
     /// # Errors
     ///
@@ -60,7 +69,7 @@ impl ConnectionParams<'_> {
 
         let socket = Socket::new(&self.endpoints.net, target)
             .inspect_err(explain("cannot create an MPTCP socket for"))?;
-        self.configure(&socket)
+        self.configure(&socket, engine)
             .inspect_err(explain("cannot set up the socket for"))?;
         if let Some(local) = &self.endpoints.local {
             socket
@@ -82,14 +91,21 @@ impl ConnectionParams<'_> {
     }
 
     /// Options that must be set before connecting, so that they reach later subflows.
-    fn configure(&self, socket: &Socket) -> Result {
+    fn configure(&self, socket: &Socket, engine: &EngineQueue) -> Result {
         socket.set_nodelay()?;
         socket.set_no_linger();
         socket.set_timeouts(
             msecs_to_jiffies(ICRESP_TIMEOUT_MS) as c_long,
             msecs_to_jiffies(CONNECT_TIMEOUT_MS) as c_long,
         );
-        socket.set_congestion()?;
+        match socket.set_congestion(self.congestion) {
+            Err(e) if self.again => dev_warn!(
+                engine.ctrl().device(),
+                "the congestion control is gone ({}), going on with the default\n",
+                e.to_errno()
+            ),
+            other => other?,
+        }
         if self.priority > 0 {
             socket.set_priority(self.priority)?;
         }

@@ -15,6 +15,7 @@ use super::{
     registry,
     watch::Watch, //
 };
+use crate::net::mptcp::Congestion;
 use crate::nvme::{
     ctrl::NvmeCtrl,
     engine::Engine,
@@ -57,6 +58,11 @@ pub(crate) struct MptcpCtrl {
     fallback_told: Atomic<bool>,
     /// Targets without MPTCP are refused, as of when it connected last.
     require_mptcp: Atomic<bool>,
+    /// Congestion control of its subflows, as of when it was made: what somebody writes into the
+    /// parameter later must not keep it from coming back.
+    congestion: Congestion,
+    /// It has been live.
+    established: Atomic<bool>,
     /// What can be seen of the queues, as long as the controller has a name.
     #[pin]
     pub(super) debugfs: Mutex<Option<Directory<Queue>>>,
@@ -65,6 +71,8 @@ pub(crate) struct MptcpCtrl {
     /// Before the options, which it uses.
     engine: Engine,
     opts: ConnectOptions,
+    /// The last to go.
+    _counted: registry::Counted,
 }
 
 impl MptcpCtrl {
@@ -84,10 +92,13 @@ impl MptcpCtrl {
                 endpoints,
                 fallback_told: Atomic::new(false),
                 require_mptcp: Atomic::new(false),
+                congestion: Congestion::of_parameter(),
+                established: Atomic::new(false),
                 debugfs <- new_mutex!(None, "nvme_mptcp_debugfs"),
                 watch <- new_mutex!(watch, "nvme_mptcp_watch"),
                 engine,
                 opts,
+                _counted: registry::Counted::new(),
             }),
             GFP_KERNEL,
         )
@@ -136,8 +147,15 @@ impl MptcpCtrl {
                 None
             },
             priority: params::so_priority(),
+            congestion: &self.congestion,
+            again: self.established.load(Relaxed),
             require_mptcp: self.requires_mptcp(),
         }
+    }
+
+    /// It has connected.
+    pub(crate) fn established(&self) {
+        self.established.store(true, Relaxed);
     }
 
     /// Whether its connections must speak MPTCP.

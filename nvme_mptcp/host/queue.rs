@@ -40,7 +40,8 @@ use crate::{
     nvme::{
         ctrl::{
             Cause,
-            NvmeCtrl, //
+            NvmeCtrl,
+            State as CtrlState, //
         },
         engine::{
             self,
@@ -123,8 +124,8 @@ pub(crate) struct Queue {
     worker: Worker,
     /// What the worker itself did on the socket has brought more to receive.
     again: Atomic<bool>,
-    /// Requests that have been submitted and not answered, roughly: answers to what was not
-    /// submitted (asynchronous events) count as well.
+    /// Requests that have been submitted and not answered on this connection, roughly: of those that
+    /// fail to be sent none is answered.
     in_flight: Atomic<i32>,
     pub(super) life: Life,
     #[pin]
@@ -277,6 +278,7 @@ impl Queue {
             State::Running { socket, callbacks } => {
                 socket.shutdown();
                 drop(callbacks);
+                self.engine.stop_receiving();
                 self.engine.stop_work();
                 self.sender.lock().set_socket(None);
                 if let Some(receiver) = self.reception.lock().take() {
@@ -299,7 +301,7 @@ impl Queue {
             self.engine.stop_work();
             self.observed.gone();
             *state = State::Allocated;
-            self.sender.lock().set_closed();
+            self.sender.lock().set_closed(&self.engine);
             self.life.enter(Phase::Unused);
         }
     }
@@ -391,7 +393,14 @@ impl Queue {
             if let Some(mut sender) = self.sender.try_lock() {
                 match self.send(&mut sender) {
                     Ok(sent) => busy = sent == Sent::All,
-                    Err(_) => return,
+                    Err(_) => {
+                        // Error recovery cancels the rest. But if the controller is connecting it does
+                        // not run, and somebody may wait for what is left: it fails as well.
+                        if self.ctrl().state() != CtrlState::Live && self.engine.pending() {
+                            break;
+                        }
+                        return;
+                    }
                 }
                 sender_is_ours = true;
             }

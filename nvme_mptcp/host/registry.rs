@@ -17,7 +17,19 @@ use crate::{
 };
 use kernel::{
     prelude::*,
-    sync::global_lock, //
+    sync::{
+        atomic::{
+            Acquire,
+            Atomic,
+            Relaxed,
+            Release, //
+        },
+        global_lock, //
+    },
+    time::{
+        delay::fsleep,
+        Delta, //
+    },
 };
 
 global_lock! {
@@ -38,7 +50,7 @@ impl Registry {
 }
 
 impl Drop for Registry {
-    /// Deletes all controllers and waits for it. No new ones may be made meanwhile.
+    /// Deletes all controllers and waits until the last one is gone. No new ones may be made meanwhile.
     fn drop(&mut self) {
         for ctrl in CONTROLLERS.lock().iter() {
             // The only failure is that it is being deleted already.
@@ -46,7 +58,35 @@ impl Drop for Registry {
         }
         ctrl::flush_deletions();
         // A static is not dropped.
-        *CONTROLLERS.lock() = KVec::new();
+        let left = core::mem::take(&mut *CONTROLLERS.lock());
+        drop(left);
+        // One that the user has just deleted is not deleted by a work, but by the writer to its
+        // attribute, and somebody else may still have a reference to what is left of it.
+        while COUNT.load(Acquire) > 0 {
+            fsleep(COUNT_INTERVAL);
+        }
+    }
+}
+
+/// How many controllers there are, those included that are about to be freed.
+static COUNT: Atomic<i32> = Atomic::new(0);
+
+/// How often the end of the module looks whether they are gone.
+const COUNT_INTERVAL: Delta = Delta::from_millis(10);
+
+/// A controller that counts as long as this exists.
+pub(crate) struct Counted(());
+
+impl Counted {
+    pub(crate) fn new() -> Self {
+        COUNT.fetch_add(1, Relaxed);
+        Self(())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        COUNT.fetch_sub(1, Release);
     }
 }
 

@@ -91,8 +91,13 @@ impl Sender {
         self.closed = false;
     }
 
-    /// The connection is closed: what is given to the queue from now on fails.
-    pub(crate) fn set_closed(&mut self) {
+    /// The connection is closed: what is given to the queue from now on fails. What waits in it
+    /// already is forgotten, because whoever closes a connection cancels the requests that are
+    /// started, or they time out. For when the queue's work is stopped.
+    pub(crate) fn set_closed(&mut self, queue: &EngineQueue) {
+        if !self.closed {
+            queue.forget();
+        }
         self.closed = true;
     }
 
@@ -116,6 +121,9 @@ impl Sender {
             }
             return Ok(Sent::Nothing);
         };
+        if !queue.pending() {
+            return Ok(Sent::Nothing);
+        }
         let Batch { vector, ledger } = &mut *self.batch;
 
         match gate.room(socket) {

@@ -13,7 +13,7 @@
 //! `new` and `remove` say whether tag sets and their request queues come and go as well: they live
 //! from the first connect to the deletion, so that I/O can wait out a reset or a reconnect.
 //!
-//! Requests are cancelled when their connection is released, not before: until then MPTCP delivers
+//! Requests are cancelled when their connection has been released, not before: until then MPTCP delivers
 //! what it was given, and a request that is tried again elsewhere must not be overtaken by itself.
 //!
 //! All of this sleeps, and runs once at a time: in the connect, reset, reconnect or error recovery
@@ -26,7 +26,10 @@ use super::{
 use crate::{
     net::errno,
     nvme::{
-        ctrl::State,
+        ctrl::{
+            Cause,
+            State, //
+        },
         ops::Controller,
         status::Status, //
     },
@@ -50,6 +53,7 @@ impl MptcpCtrl {
             self.tear_down_admin(new);
             return Err(status);
         }
+        self.established();
         // Before anybody can delete it.
         self.start_watching();
         self.start();
@@ -103,6 +107,14 @@ impl MptcpCtrl {
     /// The last step of bring-up. If it fails the I/O queues are taken down again.
     fn go_live(&self, new: bool) -> Result<(), Status> {
         if self.change_state(State::Live) {
+            // While a controller connects, a command that times out closes its queue, and nobody
+            // else minds.
+            let used = self.queue_count().min(self.nr_hw_queues().saturating_add(1));
+            let mut queues = self.used_queues().take(used as usize);
+            if !queues.all(|queue| queue.is_live()) {
+                dev_warn!(self.device(), "a queue was closed while connecting\n");
+                self.error_recovery(Cause::Timeout);
+            }
             return Ok(());
         }
         // Somebody deletes the controller. That cannot be before its creation is complete.
@@ -160,6 +172,7 @@ impl MptcpCtrl {
         });
         if up.is_err() {
             queue.stop();
+            self.release_admin();
             self.cancel_admin_tag_set();
         }
         up
@@ -202,20 +215,19 @@ impl MptcpCtrl {
             .nr_hw_queues()
             .saturating_add(1)
             .min(self.queue_count());
-        let mut up = self.start_io(1, have);
-        if up.is_ok() {
-            up = self
-                .resize_tag_set(new)
-                .and_then(|()| self.start_io(have, self.nr_hw_queues().saturating_add(1)));
-            if up.is_err() {
-                self.quiesce_io_queues();
-                self.sync_io_queues();
-                self.stop_io(1, self.queue_count());
-            }
-        }
+        let up = self
+            .start_io(1, have)
+            .and_then(|()| self.resize_tag_set(new))
+            .and_then(|()| self.start_io(have, self.nr_hw_queues().saturating_add(1)));
         if up.is_err() {
+            // Nobody submits to a queue while its requests are cancelled.
+            self.quiesce_io_queues();
+            self.sync_io_queues();
+            self.stop_io(1, self.queue_count());
             self.release_io();
             self.cancel_io_tag_set();
+            // As error recovery left them: what waits may fail fast.
+            self.unquiesce_io_queues();
             if new {
                 self.remove_io_tag_set();
             }

@@ -48,6 +48,24 @@ unsafe impl Send for Socket {}
 // SAFETY: As above.
 unsafe impl Sync for Socket {}
 
+/// The name of a congestion control, or none.
+///
+/// # Invariants
+///
+/// A string that ends within the array; empty for none.
+pub(crate) struct Congestion([c_char; bindings::FFI_CONGESTION_MAX as usize]);
+
+impl Congestion {
+    /// What the parameter `congestion` of the module names now. Sleeps.
+    pub(crate) fn of_parameter() -> Self {
+        let mut name = [0; bindings::FFI_CONGESTION_MAX as usize];
+        // SAFETY: There is as much room as the function wants.
+        unsafe { bindings::ffi_param_congestion(name.as_mut_ptr()) };
+        // INVARIANT: The function has written a string.
+        Self(name)
+    }
+}
+
 impl Socket {
     /// Creates an MPTCP socket for addresses of the family of `address` in `net`.
     ///
@@ -112,15 +130,14 @@ impl Socket {
         unsafe { bindings::sock_no_linger(self.sk()) };
     }
 
-    /// Sets the congestion control of all subflows, if the parameter `congestion` says so. May sleep,
-    /// and load a module.
+    /// Sets the congestion control of all subflows, if one is named. May sleep, and load a module.
     ///
     /// # Errors
     ///
     /// `ENOENT` when there is none of that name.
-    pub(crate) fn set_congestion(&self) -> Result {
-        // SAFETY: The socket is live.
-        to_result(unsafe { bindings::ffi_sock_set_congestion(self.as_ptr()) })
+    pub(crate) fn set_congestion(&self, name: &Congestion) -> Result {
+        // SAFETY: The socket is live, and the name is a string by the type invariant.
+        to_result(unsafe { bindings::ffi_sock_set_congestion(self.as_ptr(), name.0.as_ptr()) })
     }
 
     /// Sets the priority of the packets of all subflows (`SO_PRIORITY`).

@@ -266,6 +266,12 @@ impl EngineQueue {
         unsafe { bindings::host_engine_queue_stop_work(self.as_ptr()) };
     }
 
+    /// Stops the receive state machine, for good on this connection. Any context.
+    pub(crate) fn stop_receiving(&self) {
+        // SAFETY: The queue is live.
+        unsafe { bindings::host_engine_queue_stop_receiving(self.as_ptr()) };
+    }
+
     /// Whether the receive state machine runs. Any context.
     pub(crate) fn receives(&self) -> bool {
         // SAFETY: The queue is live.
@@ -290,6 +296,13 @@ impl EngineQueue {
     pub(crate) fn pop(&self) -> Option<SendRequest> {
         // SAFETY: The queue is live, and the caller is the only sender.
         NonNull::new(unsafe { bindings::host_engine_pop(self.as_ptr()) }).map(SendRequest)
+    }
+
+    /// Forgets what is on the send list: whoever has started those requests, or finds them too slow,
+    /// completes them. For the holder of the send lock, when the queue's work is stopped.
+    pub(crate) fn forget(&self) {
+        // SAFETY: The queue is live, and the caller is the only sender.
+        unsafe { bindings::host_engine_forget(self.as_ptr()) };
     }
 
     /// Puts a request of whose current PDU `bytes` more are out back to the head of the send list.
@@ -344,8 +357,11 @@ impl SendRequest {
                 &mut pdu,
             )
         })?;
-        // SAFETY: The engine has just written these. They stay valid until the request is
-        // completed, which is not before all of it has been sent, and the vector is cleared then.
+        // SAFETY: The engine has just written these. What they point to is memory with a reference
+        // of its own (pages of the request, the command's PDU) as long as the tag set: until the
+        // vector is cleared, which the sender does before it lets go of its lock. With a target that
+        // keeps to the protocol the request is not completed before all of it has been sent. One
+        // that answers early gets what its pages hold then, as with nvme-tcp (security.rst).
         unsafe { vector.commit(pdu.segments, pdu.bytes) };
         Ok(Described {
             bytes: pdu.bytes,
@@ -354,9 +370,12 @@ impl SendRequest {
         })
     }
 
-    /// The same as [`fail`](Self::fail) for a request just popped from a queue without a connection.
+    /// The same as [`fail`](Self::fail) for a request just popped from a queue without a connection,
+    /// unless somebody has cancelled it.
     pub(crate) fn refuse(self) {
-        // SAFETY: The request is live, and the sender's: there is nobody who could have answered it.
+        // SAFETY: The memory of the request lives as long as the tag set, thus as the queue's work. It
+        // was pushed after the queue was closed, so nobody can have answered it; the engine looks
+        // whether it has been cancelled.
         unsafe { bindings::host_engine_refuse(self.0.as_ptr()) };
     }
 

@@ -16,7 +16,10 @@ use crate::{
         },
         errno,
         log,
-        mptcp::Socket,
+        mptcp::{
+            Congestion,
+            Socket, //
+        },
         namespace::NetNamespace, //
     },
     nvmet::{
@@ -125,7 +128,7 @@ impl Port {
         socket.set_reuse_address()?;
         socket.set_nodelay()?;
         Queue::set_priority(&socket)?;
-        socket.set_congestion()?;
+        socket.set_congestion(&Congestion::of_parameter())?;
         socket.bind(address)?;
         socket.listen(BACKLOG)?;
         Ok(Arc::new(socket, GFP_KERNEL)?)

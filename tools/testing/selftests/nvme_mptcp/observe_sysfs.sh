@@ -117,7 +117,6 @@ test_policy() {
 test_dropped() {
 	links 2
 	target
-	on_host sysctl -qw net.mptcp.syn_retrans_before_tcp_fallback=1
 	on_host nft add table inet hole '{ chain output { type filter hook output priority 0;
 		tcp option mptcp exists tcp flags & syn != 0 drop; }; }'
 	connect mptcp --nr-io-queues=1

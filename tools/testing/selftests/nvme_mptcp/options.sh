@@ -133,7 +133,7 @@ test_so_priority() {
 }
 
 # Every subflow has the congestion control of the parameter, and only those of new connections; a
-# name that there is not is refused.
+# name that there is not is refused. A controller keeps what it has.
 test_congestion() {
 	modprobe nvme_mptcp
 	connect mptcp
@@ -146,8 +146,11 @@ test_congestion() {
 	for nic in 0 1; do
 		[[ $(on_host ss -tiHnO state established dst "$(target_ip $nic):$PORT" | grep -cw reno) == "$(queues)" ]]
 	done
-	disconnect
 	host_parameter congestion no_such
+	nvme reset "/dev/$CTRL"
+	wait_for 30 in_state live
+	[[ $(attr mptcp_congestion) == reno ]]
+	disconnect
 	connect_fails 'No such file' mptcp
 	says 'cannot set up the socket .*error -2'
 	host_parameter congestion ''
