@@ -49,10 +49,11 @@ progress() { echo "# $*" >&"$_results"; }
 
 # Waiting. There are no fixed sleeps: a condition is polled, and its time is bounded.
 
-exec {_never}<> <(:)
-
-# pause SECONDS: without a process, which is slow to make on an emulated processor.
-pause() { read -rt "$1" -u "$_never" _ || true; }
+# pause SECONDS: if bash has the loadable builtin (bash-builtins), without a process, which is slow to make on an
+# emulated processor. Not by "read -t": if a child ends just when the time is over, it may leave SIGCHLD blocked, and no
+# child is ever seen to have ended (bash 5.2).
+enable -f sleep sleep 2>/dev/null || true
+pause() { sleep "$1"; }
 
 # wait_for SECONDS COMMAND...: polls until COMMAND succeeds. What it says is shown if it never does.
 wait_for() {
