@@ -15,8 +15,9 @@ setup() {
 	target
 }
 
+# Until fio_stop: however long what is looked at meanwhile takes.
 load() {
-	fio_start --rw=randrw --verify=crc32c --verify_fatal=1 --bs=32k --iodepth=16 --size=32m --time_based --runtime="$1"
+	fio_start --rw=randrw --verify=crc32c --verify_fatal=1 --bs=32k --iodepth=16 --size=32m --time_based --runtime=3600
 }
 
 _moves() {
@@ -40,7 +41,7 @@ test_endpoints_come_and_go() {
 	connect mptcp
 	wait_for 10 has_subflows 1
 	one=$(_quick)
-	load 25
+	load
 	for i in 1 2 3; do
 		ip -n $TARGET_NS mptcp endpoint add "$(target_ip $i)" dev tgt$i signal
 	done
@@ -48,17 +49,16 @@ test_endpoints_come_and_go() {
 	for i in 1 2 3; do
 		wait_for 10 _moves $i
 	done
-	kill -INT $FIO
-	wait $FIO || true
+	fio_stop
 	four=$(_quick)
 	note "one path $(mib_s "$one"), four $(mib_s "$four") MiB/s: factor $(ratio "$four" "$one")"
 	at_least "$(ratio "$four" "$one")" 2
-	load 6
+	load
 	for i in $(ip -n $TARGET_NS -j mptcp endpoint show | jq '.[].id'); do
 		ip -n $TARGET_NS mptcp endpoint delete id "$i"
 	done
 	wait_for 20 has_subflows 1
-	fio_finish
+	fio_stop
 	undisturbed
 }
 _quick() {
@@ -72,7 +72,7 @@ test_pulled_and_put_back() {
 	limit_rate 50
 	connect mptcp
 	wait_for 20 has_subflows 4
-	load 24
+	load
 	for nic in 0 2; do
 		wait_for 10 _moves $nic
 		set-link $nic off
@@ -81,7 +81,7 @@ test_pulled_and_put_back() {
 		set-link $nic on
 		wait_for 30 _moves $nic
 	done
-	fio_finish
+	fio_stop
 	undisturbed
 	verify --bs=64k --size=4m
 }
@@ -90,14 +90,14 @@ test_pulled_and_put_back() {
 test_all_gone_for_a_moment() {
 	connect mptcp --keep-alive-tmo=60
 	wait_for 20 has_subflows 4
-	load 12
+	load
 	wait_for 10 _moves 0
 	set-link 0 1 2 3 off
 	pause 3
 	undisturbed
 	set-link 0 1 2 3 on
 	wait_for 30 io_runs
-	fio_finish
+	fio_stop
 	undisturbed
 }
 
@@ -105,7 +105,7 @@ test_all_gone_for_a_moment() {
 test_all_gone_for_longer() {
 	connect mptcp --keep-alive-tmo=4 --reconnect-delay=1
 	wait_for 20 has_subflows 4
-	load 20
+	load
 	wait_for 10 _moves 0
 	set-link 0 1 2 3 off
 	wait_for 40 in_state connecting
@@ -113,7 +113,7 @@ test_all_gone_for_longer() {
 	set-link 0 1 2 3 on
 	wait_for 40 in_state live
 	wait_for 20 has_subflows 4
-	fio_finish
+	fio_stop
 	[[ $(recoveries) == 1 ]]
 	verify --bs=64k --size=4m
 }

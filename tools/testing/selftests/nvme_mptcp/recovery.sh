@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Error recovery, reconnect, reset and deletion, in each other's way and under load.
+# debug: reset_under_load
 # shellcheck source=lib.sh
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
@@ -29,13 +30,13 @@ thaw() { on_target nft flush ruleset; }
 
 test_reset_under_load() {
 	connect mptcp
-	load 8
+	load 1000
 	nvme reset /dev/$CTRL
 	wait_for 20 in_state live
 	wait_for 20 io_runs
 	nvme reset /dev/$CTRL
 	wait_for 20 in_state live
-	fio_finish
+	fio_stop
 	[[ $(recoveries) == 0 ]]
 }
 

@@ -46,6 +46,17 @@ fio_start() {
 }
 fio_finish() { wait "$FIO" || fail "fio failed: $(tail -n 5 "$SCRATCH/load.json")"; }
 
+# fio_stop: ends the fio of fio_start, and fails if that saw an error, or has ended before. Where a test looks at something while
+# there is I/O, this is better than a time.
+fio_stop() {
+	local status=0
+	kill -INT "$FIO" || fail "fio has ended before: $(tail -n 5 "$SCRATCH/load.json")"
+	wait "$FIO" || status=$?
+	# When it is told to end it says so, and 128.
+	[[ $status == 128 && $(sed -n '/^{/,$p' "$SCRATCH/load.json" | jq '[.jobs[].error] | add') == 0 ]] ||
+		fail "fio failed, status $status: $(tail -n 5 "$SCRATCH/load.json")"
+}
+
 # io_runs: the target's disk is being used; for wait_for.
 io_runs() {
 	local before
