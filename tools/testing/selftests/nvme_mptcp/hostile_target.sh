@@ -212,4 +212,16 @@ test_a_target_that_never_reads() {
 	all_is_well
 }
 
+# The host gives up on the connection when a command of the authentication times out, and has another one to send. That must not
+# wait for its own time-out: there is nothing left to send it on.
+test_command_for_a_closed_connection() {
+	core_timeouts 30 5
+	echo auth=silent >"$SCRATCH/wrong"
+	! rogue_connect "dhchap_secret=$(nvme gen-dhchap-key --hmac=1 --nqn="$(</etc/nvme/hostnqn)")" || fail "connected"
+	core_timeouts 30 60
+	[[ $(dmesg_count 'queue 0: command .* timed out') == 1 ]]
+	[[ $(dmesg_count 'qid 0 auth_send failed') == 2 ]]
+	all_is_well
+}
+
 run_tests "$@"

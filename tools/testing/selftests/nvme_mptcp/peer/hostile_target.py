@@ -8,6 +8,7 @@ Its ICResp: type, length, version, alignment, digests, maxdata. Its controller: 
 In answer to Connect: term=1 (C2HTermReq), silent=1 (nothing), badpdu=1 (a PDU of no type).
 In answer to a read: read=KIND; to a write: write=KIND, r2t=N (an R2T from there on); to a request for events: event=KIND:
 methods of Rogue tell which there are. baddigest=1: data have a wrong digest.
+auth=silent: it wants authentication, and says nothing to the host's reply to its challenge.
 reset=WHEN: the connection is reset at that moment: accept, handshake, connect, identify, read, r2t, data.
 split=1: every byte is sent by itself. drip=1: so is the ICResp, one a second. glue=1: answers are kept until there are some, and sent together.
 """
@@ -25,7 +26,7 @@ from pdu import Type
 class Rogue(target.Connection):
     def __init__(self, sock, options):
         super().__init__(sock, options)
-        self.kept = b""
+        self.kept = self.transaction = b""
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def reset_if(self, when):
@@ -76,8 +77,22 @@ class Rogue(target.Connection):
             super().send(pdu.build(Type.C2H_TERM, struct.pack("<HI10x", 2, 0)))
         elif self.option("badpdu"):
             super().send(pdu.build(0x42, bytes(16)))
+        elif self.option("auth"):
+            self.send(self.response(cid, 1 | 1 << 17))
         elif not self.option("silent"):
             super().connect(cid)
+
+    def fabrics(self, entry, cid, command):
+        if entry[4] == 5:  # Authentication Send: what it negotiates, then its reply
+            if command.data[1] == 0:
+                self.transaction = command.data[4:6]
+                self.send(self.response(cid))
+        elif entry[4] == 6:  # Authentication Receive: a challenge for SHA-256 without DH
+            size = struct.unpack_from("<I", entry, 44)[0]
+            challenge = struct.pack("<BBxx2sBxBBHI", 1, 1, self.transaction, 32, 1, 0, 0, 1) + bytes(range(32))
+            self.send(self.c2h_data(cid, challenge.ljust(size, b"\0")) + self.response(cid))
+        else:
+            super().fabrics(entry, cid, command)
 
     def identify(self, kind):
         self.reset_if("identify")
