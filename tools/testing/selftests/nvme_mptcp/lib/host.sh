@@ -146,10 +146,10 @@ has_subflows() {
 	done
 }
 
-# core_timeouts IO ADMIN: the seconds after which commands of controllers made from then on time out.
+# core_timeouts IO ADMIN: the seconds after which commands of controllers made from then on time out; longer on a slow kernel.
 core_timeouts() {
-	echo "$1" >/sys/module/nvme_core/parameters/io_timeout
-	echo "$2" >/sys/module/nvme_core/parameters/admin_timeout
+	echo $(($1 * SLOW)) >/sys/module/nvme_core/parameters/io_timeout
+	echo $(($2 * SLOW)) >/sys/module/nvme_core/parameters/admin_timeout
 }
 
 # swap_on: the disk is swap, until the end of the test.
