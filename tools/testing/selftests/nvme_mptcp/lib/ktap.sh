@@ -90,6 +90,16 @@ readonly COMPLAINTS='WARNING:|BUG:|BUG at|Oops|general protection|Call Trace|KAS
 '|refcount_t|corruption|page allocation failure|Objects remaining|[lL]eak'\
 '|unregister_netdevice: waiting|duplicate filename|scheduling while atomic|sleeping function'
 
+# _what_they_do GROUP: its processes, and where in the kernel they are.
+_what_they_do() {
+	local group pid rest
+	while read -r group pid rest; do
+		((group == $1)) || continue
+		echo "$pid $rest"
+		cat "/proc/$pid/stack" 2>/dev/null || true
+	done < <(ps -eo pgid,pid,stat,wchan:32,args)
+}
+
 # bounded SECONDS COMMAND...: runs COMMAND in a shell and a process group of its own, to which
 # all it starts belongs and with which it ends.
 bounded() {
@@ -107,7 +117,10 @@ bounded() {
 	while kill -0 $pid 2>/dev/null; do
 		if ((SECONDS > deadline)); then
 			echo "time is up: more than $seconds s"
+			_what_they_do $pid
+			# Who waits, and who runs.
 			echo w >/proc/sysrq-trigger
+			echo l >/proc/sysrq-trigger
 			status=$TIMED_OUT
 			break
 		fi
@@ -119,7 +132,7 @@ bounded() {
 	while kill -0 -- -$pid 2>/dev/null; do
 		if ((SECONDS > deadline)); then
 			echo "processes that cannot be killed:"
-			ps -eo pgid,pid,stat,wchan:32,args | awk -v group=$pid '$1 == group'
+			_what_they_do $pid
 			return $UNKILLABLE
 		fi
 		pause 0.1
