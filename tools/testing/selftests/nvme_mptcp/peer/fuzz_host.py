@@ -231,11 +231,11 @@ def main():
     case = None
     threading.Thread(target=target.serve, args=(listener, lambda sock: Answers(sock, case)), daemon=True).start()
     while not count.done():
+        count.tell(number)
         case = Case((address, port, nqn), seed, number, count)
         case.run()
-        count.tell(number)
         number += step
-    count.tell(number - step, last=True)
+    count.tell(number - step)
 
 
 if __name__ == "__main__":

@@ -169,10 +169,10 @@ def main():
     address, port, nqn, seed, wanted, case, step = mutate.arguments()
     count = Count(wanted)
     while not count.done():
-        Case((address, port, nqn), seed, case, count).run()
         count.tell(case)
+        Case((address, port, nqn), seed, case, count).run()
         case += step
-    count.tell(case - step, last=True)
+    count.tell(case - step)
 
 
 if __name__ == "__main__":
