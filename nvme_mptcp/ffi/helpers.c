@@ -183,6 +183,39 @@ u64 ffi_mptcp_acked(struct sock *sk)
 	return READ_ONCE(mptcp_sk(sk)->snd_una);
 }
 
+static bool mptcp_looks_stuck(struct sock *sk)
+{
+	struct mptcp_sock *msk = mptcp_sk(sk);
+	u64 next;
+
+	if (!mptcp_send_head(sk))
+		return false;
+	next = READ_ONCE(msk->snd_nxt);
+	return next == READ_ONCE(msk->snd_una) &&
+	       before64(next, READ_ONCE(msk->wnd_end));
+}
+
+bool ffi_mptcp_is_stuck(struct sock *sk)
+{
+	if (sk->sk_protocol != IPPROTO_MPTCP || !mptcp_looks_stuck(sk))
+		return false;
+	/* Or an acknowledgement is just making it send: that is over then. */
+	lock_sock(sk);
+	release_sock(sk);
+	return mptcp_looks_stuck(sk);
+}
+
+void ffi_mptcp_push(struct sock *sk)
+{
+	lock_sock(sk);
+	if (mptcp_send_head(sk)) {
+		mptcp_data_lock(sk);
+		mptcp_sk(sk)->cb_flags |= BIT(MPTCP_PUSH_PENDING);
+		mptcp_data_unlock(sk);
+	}
+	release_sock(sk);
+}
+
 unsigned int ffi_mptcp_subflows(struct sock *sk, struct ffi_subflow *subflows,
 				unsigned int max)
 {

@@ -43,6 +43,14 @@ bool ffi_sock_is_mptcp(struct socket *sock);
 u64 ffi_mptcp_written(struct sock *sk);
 u64 ffi_mptcp_acked(struct sock *sk);
 
+/*
+ * Whether it has something to send, nothing in flight, and the peer room for it:
+ * then it had no memory for a packet, and does not try again until somebody sends
+ * more (7.3). And has it try again. Both sleep for the socket lock.
+ */
+bool ffi_mptcp_is_stuck(struct sock *sk);
+void ffi_mptcp_push(struct sock *sk);
+
 struct ffi_subflow {
 	u64 rate;		/* bytes a second */
 	u32 unsent;		/* bytes */

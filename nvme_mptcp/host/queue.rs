@@ -335,6 +335,9 @@ impl Queue {
         if idle && self.engine.runs_on(this_cpu()) && !in_reclaim() {
             if let Some(mut sender) = self.sender.try_lock() {
                 while matches!(self.send(&mut sender), Ok(Sent::All)) {}
+                if sender.is_stuck() {
+                    self.engine.kick();
+                }
             }
         }
         self.commit();
@@ -403,6 +406,10 @@ impl Queue {
                     }
                 }
                 sender_is_ours = true;
+                if sender.is_stuck() && self.engine.receives() {
+                    sender.retry();
+                    busy = true;
+                }
             }
             match self.receive() {
                 Ok(bytes) => busy |= bytes > 0,

@@ -101,6 +101,19 @@ impl Sender {
         self.closed = true;
     }
 
+    /// Whether MPTCP waits for memory, and for somebody who has it try again.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.socket.as_ref().is_some_and(|socket| socket.is_stuck())
+    }
+
+    /// Has MPTCP try again after a while. Sleeps.
+    pub(crate) fn retry(&self) {
+        if let Some(socket) = &self.socket {
+            let _scope = NoReclaim::enter();
+            socket.retry();
+        }
+    }
+
     /// Sends one batch. Sleeps for the socket lock only.
     ///
     /// # Errors

@@ -30,8 +30,15 @@ use core::{
 };
 use kernel::{
     error::to_result,
-    prelude::*, //
+    prelude::*,
+    time::{
+        delay::fsleep,
+        Delta, //
+    },
 };
+
+/// How long until a packet is tried again that there was no memory for.
+const RETRY: Delta = Delta::from_millis(100);
 
 /// A kernel socket, created as an MPTCP one or accepted from an MPTCP listener.
 ///
@@ -314,6 +321,21 @@ impl Socket {
                 written: bindings::ffi_mptcp_written(self.sk()),
             })
         }
+    }
+
+    /// Whether MPTCP had no memory for a packet when nothing else was in flight. It does not try
+    /// again by itself then (7.3). Sleeps for the socket lock, if it looks like that.
+    pub(crate) fn is_stuck(&self) -> bool {
+        // SAFETY: The socket is live, and we do not hold its lock.
+        unsafe { bindings::ffi_mptcp_is_stuck(self.sk()) }
+    }
+
+    /// Has MPTCP try again after a while, when [`is_stuck`](Self::is_stuck). Sleeps.
+    pub(crate) fn retry(&self) {
+        fsleep(RETRY);
+        // SAFETY: The socket is live, an MPTCP one as it could not be stuck otherwise, and we do not
+        // hold its lock.
+        unsafe { bindings::ffi_mptcp_push(self.sk()) };
     }
 
     /// The subflows that can send; of an MPTCP connection. Sleeps for the socket lock.

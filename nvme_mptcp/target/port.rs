@@ -39,6 +39,10 @@ use kernel::{
         Arc,
         Mutex, //
     },
+    time::{
+        delay::fsleep,
+        Delta, //
+    },
     workqueue::{
         Work,
         WorkItem, //
@@ -47,6 +51,9 @@ use kernel::{
 
 /// Connections that may wait to be accepted, and that are accepted before other work has its turn.
 const BACKLOG: c_int = 128;
+
+/// How long until a connection that could not be accepted is tried again.
+const RETRY: Delta = Delta::from_millis(100);
 
 /// An enabled port.
 #[pin_data]
@@ -217,7 +224,13 @@ impl WorkItem for Port {
                 }
                 Ok(None) => return,
                 Err(e) => {
-                    pr_warn!("port {}: failed to accept: {e:?}\n", this.config.id());
+                    if log::allowed() {
+                        pr_warn!("port {}: failed to accept: {e:?}\n", this.config.id());
+                    }
+                    // For want of memory, say. What waits is not announced again.
+                    drop(guard);
+                    fsleep(RETRY);
+                    this.accept_soon();
                     return;
                 }
             }

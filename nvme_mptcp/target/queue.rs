@@ -339,7 +339,11 @@ impl Connection for Queue {
         let mut steps = 0;
         // After an error the connection is being ended.
         if let Ok(pending) = self.turn(&mut io.batch, &mut steps) {
-            if self.engine.keep_polling(steps) || pending {
+            let stuck = self.socket.is_stuck();
+            if stuck {
+                self.socket.retry();
+            }
+            if self.engine.keep_polling(steps) || pending || stuck {
                 self.engine.kick();
             }
             self.check_later(io);
