@@ -169,7 +169,7 @@ _clean_up() {
 }
 
 # The kernel's log without what fault injection says about itself.
-_without_injected() { sed '/FAULT_INJECTION: forcing/,/<\/TASK>/d'; }
+_without_injected() { sed -E "/FAULT_INJECTION: forcing${INJECTED:-}/,/<\/TASK>/d"; }
 
 # Runs the test $1, prints its result. Sets UNUSABLE if later tests could not be trusted.
 _run() {
