@@ -197,16 +197,18 @@ test_accept() {
 
 test_io_of_the_host() {
 	faults_of nvme_mptcp
-	fail_each io "$(options $PORT)" <<-'END'
-		1 queue_rq
+	fail_each --most 60 io "$(options $PORT)" <<-'END'
+		1 ^sock_sendmsg < ffi_sock_send_bvec .*queue_rq
+		1 ^sock_sendmsg < ffi_sock_send_bvec .*Controller::io_work
 	END
 	all_works
 }
 
 test_io_of_the_target() {
 	faults_of nvmet_mptcp
-	fail_each io "$(options $PORT)" <<-'END'
-		1 io_work
+	fail_each --most 60 io "$(options $PORT)" <<-'END'
+		1 ^nvmet_bdev_execute_rw < target_engine_recv
+		1 ^sock_sendmsg < ffi_sock_send_bvec .*Connection::io_work
 	END
 	all_works
 }
@@ -248,16 +250,21 @@ fewer_packets_left() { (($(packets_left) < $1)); }
 
 test_reset() {
 	faults_of nvme_mptcp
-	fail_each reset "$(options $PORT)" <<-'END'
-		1 reset
+	fail_each --most 150 reset "$(options $PORT)" <<-'END'
+		1 ^__sock_create < .*Queue::connect
+		1 ^kernel_connect < .*Queue::connect
+		1 ^__kmalloc.* < host_engine_queue_init
+		1 ^__kmalloc.* < host_engine_queue_connect
+		1 ^nvmf_connect_admin_queue < .*Queue::start
+		1 ^nvmf_connect_io_queue < .*Queue::start
 	END
 	all_works
 }
 
 test_disconnect() {
 	faults_of nvme_mptcp
-	fail_each disconnect "$(options $PORT)" <<-'END'
-		1 .
+	fail_each --most 60 disconnect "$(options $PORT)" <<-'END'
+		1 ^sock_sendmsg < ffi_sock_send_bvec
 	END
 	[[ -z $(controllers) ]]
 	all_works
