@@ -109,7 +109,9 @@ impl MptcpCtrl {
         if self.change_state(State::Live) {
             // While a controller connects, a command that times out closes its queue, and nobody
             // else minds.
-            let used = self.queue_count().min(self.nr_hw_queues().saturating_add(1));
+            let used = self
+                .queue_count()
+                .min(self.nr_hw_queues().saturating_add(1));
             let mut queues = self.used_queues().take(used as usize);
             if !queues.all(|queue| queue.is_live()) {
                 dev_warn!(self.device(), "a queue was closed while connecting\n");
