@@ -105,7 +105,8 @@ all_works() {
 	disconnect
 }
 
-# To the default port, so that this is filled in.
+# To the default port, so that this is filled in. (The list of controllers grows with the first one only, which may be a
+# round that succeeds, so that it is not among the places.)
 test_connect() {
 	port 2 0.0.0.0 8009
 	serve 2
@@ -116,7 +117,6 @@ test_connect() {
 		5 ^krealloc.* < controller::MptcpCtrl::new
 		1 ^krealloc.* < .*::reserve .* < controller::MptcpCtrl::new
 		1 ^nvme_init_ctrl < .*Transport::create
-		1 ^krealloc.* < .*::reserve [^<]* < [a-zA-Z:]*(registry::insert|Transport::create)
 		1 ^nvme_add_ctrl < transport::connect
 		1 ^debugfs_create_dir < transport::connect
 		2 ^__sock_create < queue::Queue::connect
