@@ -97,6 +97,9 @@ impl MptcpCtrl {
 
     /// After a failure with `status`: try again later, or give up.
     fn reconnect_or_remove(&self, status: c_int) {
+        // What waits in it (of a scan for namespaces, say) can fail then: a deletion waits for that, and
+        // a failed set-up leaves it quiesced.
+        self.unquiesce_admin_queue();
         // Somebody resets or deletes the controller, and takes care of it.
         if self.state() != State::Connecting {
             return;
