@@ -292,19 +292,21 @@ void target_engine_stop(struct nvmet_tcp_queue *queue)
 	if (engine->stopped)
 		return;
 	engine->stopped = true;
-	cancel_work_sync(&queue->io_work);
+	/*
+	 * Commands that are being executed would have it run again, and it would
+	 * take in more of them, from what is read ahead.
+	 */
+	disable_work_sync(&queue->io_work);
+	queue->rcv_state = NVMET_TCP_RECV_ERR;
 	/*
 	 * Not earlier: the command that ends its own controller is answered first, or
 	 * the host waits for that until it times out. And not later: commands may take
 	 * long, and the host shall know at once.
 	 */
 	kernel_sock_shutdown(queue->sock, SHUT_RDWR);
-	queue->rcv_state = NVMET_TCP_RECV_ERR;
 	nvmet_tcp_uninit_data_in_cmds(queue);
 	nvmet_sq_destroy(&queue->nvme_sq);
 	nvmet_cq_put(&queue->nvme_cq);
-	/* Commands that were being executed have queued it once more. */
-	cancel_work_sync(&queue->io_work);
 	cancel_delayed_work_sync(&engine->check_work);
 }
 
@@ -407,10 +409,22 @@ int target_engine_install(struct nvmet_tcp_queue *queue)
 {
 	int ret;
 
+	/*
+	 * nvmet limits I/O queues only, and anybody may connect an admin queue to
+	 * the discovery subsystem.
+	 */
+	if (!queue->nvme_sq.size || queue->nvme_sq.size > NVMET_MAX_QUEUE_SIZE) {
+		pr_warn("queue %d: a queue of %u entries, at most %u are served\n",
+			queue->idx, queue->nvme_sq.size, NVMET_MAX_QUEUE_SIZE);
+		return -EINVAL;
+	}
 	queue->nr_cmds = queue->nvme_sq.size * 2;
 	ret = nvmet_tcp_alloc_cmds(queue);
-	if (ret)
+	if (ret) {
 		queue->nr_cmds = 0;
+		/* Some were on it, and are freed. */
+		INIT_LIST_HEAD(&queue->free_list);
+	}
 	return ret;
 }
 

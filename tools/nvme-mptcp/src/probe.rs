@@ -10,8 +10,8 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-/// Two SYNs and a bit, as a controller waits.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// As a controller waits: the first SYN without MPTCP leaves after three seconds.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {

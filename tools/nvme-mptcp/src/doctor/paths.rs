@@ -194,7 +194,8 @@ pub fn ways(look: &Look) -> Vec<Finding> {
             continue;
         };
         let (from, to) = (first.from, first.to);
-        let table = 100 + index.unwrap_or(0);
+        // 253 to 255 are the kernel's own.
+        let table = 10_000 + index.unwrap_or(0);
         let rule = [
             format!("ip route add default via GATEWAY dev {name} table {table}"),
             format!("ip rule add from {from} table {table}"),

@@ -161,6 +161,20 @@ def strangers_data(host):
     connection.close()
 
 
+def large_admin_queue(host):
+    """Nor for an admin queue, which anybody may connect to the discovery subsystem."""
+    mine = host.controller
+    for entries, served in ((1024, True), (1025, False), (65536, False)):
+        host.controller = 0xFFFF
+        try:
+            host.queue(0, entries=entries).close()
+        except AssertionError:
+            assert not served, f"no admin queue of {entries} entries"
+        else:
+            assert served, f"an admin queue of {entries} entries"
+    host.controller = mine
+
+
 def largest(host):
     """As much as a command may transfer, both ways, and what is more is refused."""
     queue = host.queue(1)
