@@ -61,8 +61,6 @@ pub(crate) struct MptcpCtrl {
     /// Congestion control of its subflows, as of when it was made: what somebody writes into the
     /// parameter later must not keep it from coming back.
     congestion: Congestion,
-    /// It has been live.
-    established: Atomic<bool>,
     /// What can be seen of the queues, as long as the controller has a name.
     #[pin]
     pub(super) debugfs: Mutex<Option<Directory<Queue>>>,
@@ -93,7 +91,6 @@ impl MptcpCtrl {
                 fallback_told: Atomic::new(false),
                 require_mptcp: Atomic::new(false),
                 congestion: Congestion::of_parameter(),
-                established: Atomic::new(false),
                 debugfs <- new_mutex!(None, "nvme_mptcp_debugfs"),
                 watch <- new_mutex!(watch, "nvme_mptcp_watch"),
                 engine,
@@ -136,8 +133,16 @@ impl MptcpCtrl {
         &self.endpoints
     }
 
-    /// What each of its connections is made with.
-    pub(crate) fn connection_params(&self) -> ConnectionParams<'_> {
+    /// The number of queues that requests come to, with the admin queue. Before the tag set is resized it
+    /// may have fewer or more hardware queues than the target grants.
+    pub(crate) fn mapped_queue_count(&self) -> u32 {
+        self.nr_hw_queues()
+            .saturating_add(1)
+            .min(self.queue_count())
+    }
+
+    /// What each of its connections is made with; `new` as long as it has never been live.
+    pub(crate) fn connection_params(&self, new: bool) -> ConnectionParams<'_> {
         ConnectionParams {
             endpoints: &self.endpoints,
             interface: self.opts.host_iface(),
@@ -148,14 +153,9 @@ impl MptcpCtrl {
             },
             priority: params::so_priority(),
             congestion: &self.congestion,
-            again: self.established.load(Relaxed),
+            again: !new,
             require_mptcp: self.requires_mptcp(),
         }
-    }
-
-    /// It has connected.
-    pub(crate) fn established(&self) {
-        self.established.store(true, Relaxed);
     }
 
     /// Whether its connections must speak MPTCP.

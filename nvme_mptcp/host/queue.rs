@@ -396,14 +396,12 @@ impl Queue {
             if let Some(mut sender) = self.sender.try_lock() {
                 match self.send(&mut sender) {
                     Ok(sent) => busy = sent == Sent::All,
-                    Err(_) => {
-                        // Error recovery cancels the rest. But if the controller is connecting it does
-                        // not run, and somebody may wait for what is left: it fails as well.
-                        if self.ctrl().state() != CtrlState::Live && self.engine.pending() {
-                            break;
-                        }
-                        return;
+                    // Error recovery cancels the rest. But if the controller is connecting it does not
+                    // run, and somebody may wait for what is left: it fails as well.
+                    Err(_) if self.ctrl().state() != CtrlState::Live && self.engine.pending() => {
+                        break
                     }
+                    Err(_) => return,
                 }
                 sender_is_ours = true;
                 if sender.is_stuck() && self.engine.receives() {

@@ -53,7 +53,6 @@ impl MptcpCtrl {
             self.tear_down_admin(new);
             return Err(status);
         }
-        self.established();
         // Before anybody can delete it.
         self.start_watching();
         self.start();
@@ -109,10 +108,7 @@ impl MptcpCtrl {
         if self.change_state(State::Live) {
             // While a controller connects, a command that times out closes its queue, and nobody
             // else minds.
-            let used = self
-                .queue_count()
-                .min(self.nr_hw_queues().saturating_add(1));
-            let mut queues = self.used_queues().take(used as usize);
+            let mut queues = self.used_queues().take(self.mapped_queue_count() as usize);
             if !queues.all(|queue| queue.is_live()) {
                 dev_warn!(self.device(), "a queue was closed while connecting\n");
                 self.error_recovery(Cause::Timeout);
@@ -139,7 +135,7 @@ impl MptcpCtrl {
     fn set_up_admin(&self, new: bool) -> Result<(), Status> {
         let queue = self.queue(0).ok_or(EINVAL)?;
 
-        queue.connect(&self.connection_params())?;
+        queue.connect(&self.connection_params(new))?;
         self.report_fallback(queue);
         let mut up = self.alloc_async();
         if up.is_ok() && new {
@@ -151,10 +147,11 @@ impl MptcpCtrl {
         }
 
         if let Err(status) = self.start_admin() {
+            self.release_admin();
+            self.cancel_admin_tag_set();
             if new {
                 self.remove_admin_tag_set();
             }
-            self.release_admin();
             return Err(status);
         }
         Ok(())
@@ -174,8 +171,6 @@ impl MptcpCtrl {
         });
         if up.is_err() {
             queue.stop();
-            self.release_admin();
-            self.cancel_admin_tag_set();
         }
         up
     }
@@ -202,7 +197,7 @@ impl MptcpCtrl {
     }
 
     fn set_up_io(&self, new: bool) -> Result<(), Status> {
-        self.connect_io()?;
+        self.connect_io(new)?;
         if new {
             let up = self.alloc_io_tag_set::<dispatch::Io>(self.options().polls());
             if let Err(status) = up {
@@ -213,10 +208,7 @@ impl MptcpCtrl {
 
         // After a reconnect there may be fewer or more queues than the tag set has: start those
         // that it has first, so that what waits in it can be finished.
-        let have = self
-            .nr_hw_queues()
-            .saturating_add(1)
-            .min(self.queue_count());
+        let have = self.mapped_queue_count();
         let up = self
             .start_io(1, have)
             .and_then(|()| self.resize_tag_set(new))
@@ -273,7 +265,7 @@ impl MptcpCtrl {
     }
 
     /// Negotiates the number of I/O queues and connects them.
-    fn connect_io(&self) -> Result<(), Status> {
+    fn connect_io(&self, new: bool) -> Result<(), Status> {
         let granted = self.negotiate_io_queues()?;
         if granted == 0 {
             dev_err!(self.device(), "unable to set any I/O queues\n");
@@ -283,7 +275,7 @@ impl MptcpCtrl {
         dev_info!(self.device(), "creating {granted} I/O queues.\n");
         self.set_io_queues(granted);
 
-        let params = self.connection_params();
+        let params = self.connection_params(new);
         for queue in self.all_io_queues() {
             if let Err(e) = queue.connect(&params) {
                 self.release_io();

@@ -82,8 +82,7 @@ test_dead_path() {
 	tc -n $HOST_NS qdisc del dev host1 root
 	tc -n $TARGET_NS qdisc del dev tgt1 root
 	wait_for 60 says "$CTRL: path $(host_ip 1) - $(target_ip 1) back, 4 paths now"
-	kill -INT $FIO
-	wait $FIO || true
+	fio_stop
 	[[ $(recoveries) == 0 ]]
 }
 
