@@ -97,7 +97,7 @@ _what_they_do() {
 		((group == $1)) || continue
 		echo "$pid $rest"
 		cat "/proc/$pid/stack" 2>/dev/null || true
-	done < <(ps -eo pgid,pid,stat,wchan:32,args)
+	done < <(ps -eo pgid=,pid=,stat=,wchan:32=,args=)
 }
 
 # bounded SECONDS COMMAND...: runs COMMAND in a shell and a process group of its own, to which
