@@ -19,30 +19,19 @@ use super::{
         Life,
         Phase, //
     },
-    send::{
-        Sender,
-        Sent, //
-    },
+    send::Sender,
 };
 use crate::{
     net::{
         address::Address,
-        callbacks::{
-            Callbacks,
-            ConnectionState,
-            SocketEvents, //
-        },
+        callbacks::Callbacks,
         errno,
         gate::Gate,
         mptcp::Socket,
         subflows::Fallback, //
     },
     nvme::{
-        ctrl::{
-            Cause,
-            NvmeCtrl,
-            State as CtrlState, //
-        },
+        ctrl::NvmeCtrl,
         engine::{
             self,
             EngineQueue,
@@ -54,12 +43,7 @@ use crate::{
         queue::Observed,
         trace, //
     },
-    work::{
-        in_reclaim,
-        this_cpu,
-        Deadline,
-        Worker, //
-    },
+    work::Worker,
 };
 use kernel::{
     prelude::*,
@@ -76,12 +60,7 @@ use kernel::{
     },
 };
 
-/// How long the queue's work may keep a CPU before others get their turn.
-const WORK_BUDGET_MS: u32 = 1;
-
-/// With so many requests in flight a further one is sent by the queue's work, together with those
-/// that come until it runs: the time that it waits is hidden by the others.
-const INLINE_DEPTH: i32 = 4;
+mod io;
 
 /// The connection of a queue, by what has been done with it.
 enum State {
@@ -317,156 +296,6 @@ impl Queue {
     /// The local address of the connection, if there is one.
     pub(crate) fn local_address(&self) -> Option<Address> {
         self.state.lock().socket()?.local_address().ok()
-    }
-
-    /// Queues a started request; sends at once if nothing else is waiting, few are in flight and this
-    /// is the queue's CPU, so that a lone command waits for no work item.
-    ///
-    /// If more requests follow it only queues: the last one, or `commit()`, sends them all in one.
-    pub(crate) fn submit(&self, rq: crate::block::Request<'_>, last: bool) {
-        let few = self.in_flight.fetch_add(1, Relaxed) < INLINE_DEPTH;
-        let idle = few && !self.engine.pending();
-        self.engine.push(rq);
-        if !last {
-            return;
-        }
-        // The path manager allocates memory under the socket's lock. If that is what made the task
-        // write back to us, it must not wait for the lock that it holds.
-        if idle && self.engine.runs_on(this_cpu()) && !in_reclaim() {
-            if let Some(mut sender) = self.sender.try_lock() {
-                while matches!(self.send(&mut sender), Ok(Sent::All)) {}
-                if sender.is_stuck() {
-                    self.engine.kick();
-                }
-            }
-        }
-        self.commit();
-    }
-
-    /// Has what waits sent, by the queue's work. Any context.
-    pub(crate) fn commit(&self) {
-        if self.engine.pending() && !self.gate.is_closed() {
-            self.engine.kick();
-        }
-    }
-
-    fn send(&self, sender: &mut Sender) -> Result<Sent> {
-        sender
-            .send_batch(&self.engine, &self.gate, &self.observed.counters)
-            .inspect_err(|e| {
-                dev_err!(
-                    self.ctrl().device(),
-                    "queue {}: send failed: {}\n",
-                    self.id,
-                    e.to_errno()
-                );
-                self.ctrl().error_recovery(Cause::Send);
-            })
-    }
-
-    /// Receives what is there. Returns the bytes taken.
-    fn receive(&self) -> Result<usize> {
-        let mut reception = self.reception.lock();
-        let Some(receiver) = &mut *reception else {
-            return Ok(0);
-        };
-        let (bytes, completed) = receiver.receive()?;
-        if bytes > 0 {
-            self.observed.counters.received(bytes);
-            trace::received(|| (self.ctrl().instance(), self.id, bytes as u32, completed));
-        }
-        if completed > 0 {
-            self.completed.store(true, Relaxed);
-            self.in_flight.fetch_sub(completed as i32, Relaxed);
-        }
-        Ok(bytes)
-    }
-
-    /// The queue's work: sends and receives in turns, within a budget of time.
-    pub(crate) fn io_work(&self) {
-        let deadline = Deadline::in_ms(WORK_BUDGET_MS);
-        let _working = self.worker.enter();
-
-        loop {
-            let mut busy = false;
-            self.again.store(false, Relaxed);
-            let mut sender_is_ours = false;
-
-            // If somebody else is sending they take care of what waits.
-            if let Some(mut sender) = self.sender.try_lock() {
-                match self.send(&mut sender) {
-                    Ok(sent) => busy = sent == Sent::All,
-                    // Error recovery cancels the rest. But if the controller is connecting it does not
-                    // run, and somebody may wait for what is left: it fails as well.
-                    Err(_) if self.ctrl().state() != CtrlState::Live && self.engine.pending() => {
-                        break
-                    }
-                    Err(_) => return,
-                }
-                sender_is_ours = true;
-                if sender.is_stuck() && self.engine.receives() {
-                    sender.retry();
-                    busy = true;
-                }
-            }
-            match self.receive() {
-                Ok(bytes) => busy |= bytes > 0,
-                Err(_) => return,
-            }
-            busy |= self.again.load(Relaxed);
-            busy |= sender_is_ours && self.engine.pending() && !self.gate.is_closed();
-
-            if !busy || !self.engine.receives() {
-                return;
-            }
-            if deadline.passed() {
-                break;
-            }
-        }
-        self.engine.kick();
-    }
-
-    /// Whether requests have completed since this was last asked.
-    ///
-    /// A poller must not sleep, because block devices are polled under RCU, and an MPTCP socket
-    /// cannot be read without: so the queue's work receives, and the poller spins until it has.
-    pub(crate) fn poll(&self) -> bool {
-        self.completed.load(Relaxed) && self.completed.xchg(false, Relaxed)
-    }
-}
-
-impl SocketEvents for Queue {
-    fn data_ready(&self, _state: ConnectionState) {
-        if !self.engine.receives() {
-            return;
-        }
-        // The work itself made room for it, and will look again.
-        if self.worker.is_current() {
-            self.again.store(true, Relaxed);
-        } else {
-            self.engine.kick();
-        }
-    }
-
-    fn write_space(&self, acked: u64) {
-        if self.gate.opens(acked) {
-            self.engine.kick();
-        }
-    }
-
-    fn state_change(&self, state: ConnectionState) {
-        match state {
-            ConnectionState::Closed | ConnectionState::Finishing => {
-                self.ctrl().error_recovery(Cause::Socket);
-            }
-            ConnectionState::Established | ConnectionState::Listening => {}
-            ConnectionState::Other(raw) => dev_info!(
-                self.ctrl().device(),
-                "queue {}: socket state {}\n",
-                self.id,
-                raw
-            ),
-        }
     }
 }
 

@@ -9,6 +9,7 @@
 //! - [`transport`] answers nvmet's calls.
 //! - [`port`] listens and accepts.
 //! - [`queue`] is a connection from accept to release.
+//! - [`queues`] is the list of them.
 //! - [`send`] sends many answers at once.
 
 #[path = "../ffi/mod.rs"]
@@ -23,6 +24,7 @@ mod observe;
 mod observed;
 mod port;
 mod queue;
+mod queues;
 mod send;
 mod transport;
 

@@ -27,10 +27,8 @@ use crate::{
         params,
         port::PortConfig, //
     },
-    queue::{
-        Queue,
-        Queues, //
-    },
+    queue::Queue,
+    queues::Queues,
 };
 use kernel::{
     impl_has_work, new_mutex, new_work,

@@ -44,10 +44,8 @@ use crate::{
     },
     observed,
     port::Port,
-    send::{
-        Batch,
-        Sent, //
-    },
+    queues::Queues,
+    send::Batch,
 };
 use kernel::{
     new_mutex,
@@ -62,12 +60,9 @@ use kernel::{
     },
 };
 
-/// PDUs taken from the socket before what they caused is sent. One send for many answers is what
-/// makes MPTCP cheap.
-const RECEIVE_BUDGET: c_int = 32;
+mod io;
 
-/// PDUs taken and answers sent before other work of the CPU has its turn.
-const WORK_BUDGET: c_int = 64;
+use io::Io;
 
 /// A connection. See the [module](self) for its life.
 #[pin_data]
@@ -94,13 +89,6 @@ pub(crate) struct Queue {
     /// Held by the io work.
     #[pin]
     io: Mutex<Io>,
-}
-
-/// What the io work of a connection has.
-struct Io {
-    batch: KBox<Batch>,
-    /// What has moved when the host was last looked at.
-    seen: u64,
 }
 
 impl Queue {
@@ -176,7 +164,7 @@ impl Queue {
     }
 
     /// Ends the connection; it is released soon, after what it is just doing. Any context.
-    fn end(&self, by: Stop) {
+    pub(crate) fn end(&self, by: Stop) {
         // Who comes first.
         if !self.engine.is_released() {
             self.ends_by.store(by as u32, Relaxed);
@@ -245,88 +233,6 @@ impl Queue {
         self.engine.check_not();
         Ok(())
     }
-
-    /// Changes when a byte is received, sent, or acknowledged by the host.
-    fn moved(&self, io: &Io) -> u64 {
-        let acked = self.socket.progress().map_or(0, |progress| progress.acked);
-        // The acknowledged bytes are a position, which wraps around.
-        self.engine
-            .received()
-            .wrapping_add(io.batch.sent())
-            .wrapping_add(acked)
-    }
-
-    /// Looks at the host again later, if it owes us something: the rest of a PDU, or room for our
-    /// answers.
-    fn check_later(&self, io: &mut Io) {
-        if self.engine.is_idle() {
-            return;
-        }
-        if let Some(seconds) = params::stall_timeout() {
-            if self.engine.check_in(seconds) {
-                io.seen = self.moved(io);
-            }
-        }
-    }
-
-    /// Whether the host has not done what it should have done by now, and what that is.
-    fn overdue(&self) -> Option<&'static str> {
-        let io = &mut *self.io.lock();
-
-        if self.engine.is_released() {
-            return None;
-        }
-        if self.controller().is_none() {
-            return Some("it has not connected to a controller in time");
-        }
-        if self.engine.is_idle() || params::stall_timeout().is_none() {
-            return None;
-        }
-        let stuck = io.seen == self.moved(io);
-        self.check_later(io);
-        stuck.then_some("it leaves a PDU unfinished, or takes no answers")
-    }
-
-    /// Receives and sends until there is nothing to do, or the budget is used up.
-    ///
-    /// Returns whether there is more to do.
-    fn turn(&self, batch: &mut Batch, steps: &mut c_int) -> Result<bool> {
-        loop {
-            let before = self.engine.received();
-            let mut pending = self.engine.receive(RECEIVE_BUDGET, steps)?;
-            let received = self.engine.received().wrapping_sub(before);
-            if received > 0 {
-                self.observed.counters.received(received as usize);
-                trace::received(|| (self.engine.id(), self.engine.qid(), received as u32));
-            }
-
-            match batch.send(
-                &self.engine,
-                &self.socket,
-                &self.gate,
-                &self.observed.counters,
-            ) {
-                Ok(Sent::All(answers)) => {
-                    *steps = steps.saturating_add(answers as c_int);
-                    pending = true;
-                }
-                Ok(Sent::Nothing) => pending |= self.engine.has_answers(),
-                // If it has opened meanwhile, others shall have their turn first all the same.
-                Ok(Sent::NoRoom) => {
-                    return Ok(pending | self.engine.again() || !self.gate.is_closed());
-                }
-                Err(e) => {
-                    self.engine.fail(e);
-                    return Err(e);
-                }
-            }
-            // Sending, too, may have brought more to receive.
-            pending |= self.engine.again();
-            if !pending || *steps >= WORK_BUDGET {
-                return Ok(pending);
-            }
-        }
-    }
 }
 
 impl Connection for Queue {
@@ -335,19 +241,7 @@ impl Connection for Queue {
     }
 
     fn io_work(&self) {
-        let io = &mut *self.io.lock();
-        let mut steps = 0;
-        // After an error the connection is being ended.
-        if let Ok(pending) = self.turn(&mut io.batch, &mut steps) {
-            let stuck = self.socket.is_stuck();
-            if stuck {
-                self.socket.retry();
-            }
-            if self.engine.keep_polling(steps) || pending || stuck {
-                self.engine.kick();
-            }
-            self.check_later(io);
-        }
+        self.work();
     }
 
     fn check(&self) {
@@ -391,59 +285,5 @@ impl SocketEvents for Queue {
         if state == ConnectionState::Closed {
             self.engine.release();
         }
-    }
-}
-
-/// All connections of the transport that are not released yet.
-#[pin_data]
-pub(crate) struct Queues {
-    #[pin]
-    list: Mutex<KVec<Arc<Queue>>>,
-}
-
-impl Queues {
-    /// None yet.
-    pub(crate) fn new() -> Result<Arc<Self>> {
-        Arc::pin_init(
-            pin_init!(Self {
-                list <- new_mutex!(KVec::new()),
-            }),
-            GFP_KERNEL,
-        )
-    }
-
-    fn add(&self, queue: Arc<Queue>) -> Result {
-        Ok(self.list.lock().push(queue, GFP_KERNEL)?)
-    }
-
-    fn remove(&self, queue: &Arc<Queue>) {
-        self.list.lock().retain(|other| !Arc::ptr_eq(other, queue));
-    }
-
-    /// Ends all connections that `condition` is true for. May sleep.
-    pub(crate) fn end_where(&self, by: Stop, condition: impl Fn(&Queue) -> bool) {
-        for queue in self.list.lock().iter() {
-            if condition(queue) {
-                queue.end(by);
-            }
-        }
-    }
-
-    /// Number of controllers whose admin queue is being released, or about to be.
-    pub(crate) fn controllers_ending(&self) -> usize {
-        self.list
-            .lock()
-            .iter()
-            .filter(|q| q.engine.is_released() && q.is_admin() && q.controller().is_some())
-            .count()
-    }
-
-    /// The address of the host of a controller.
-    pub(crate) fn host_of(&self, controller: ControllerId) -> Option<Address> {
-        self.list
-            .lock()
-            .iter()
-            .find(|q| q.is_admin() && q.controller() == Some(controller))
-            .map(|q| q.peer)
     }
 }

@@ -18,10 +18,8 @@ use crate::{
         },
     },
     port::Port,
-    queue::{
-        Queue,
-        Queues, //
-    },
+    queue::Queue,
+    queues::Queues,
 };
 use kernel::{
     prelude::*,

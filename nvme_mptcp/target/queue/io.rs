@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Data flow of a connection: turns of receiving and sending, and whether the host does its part.
+
+use super::Queue;
+use crate::{
+    nvmet::params,
+    observe::trace,
+    send::{
+        Batch,
+        Sent, //
+    },
+};
+use kernel::prelude::*;
+
+/// PDUs taken from the socket before what they caused is sent. One send for many answers is what
+/// makes MPTCP cheap.
+const RECEIVE_BUDGET: c_int = 32;
+
+/// PDUs taken and answers sent before other work of the CPU has its turn.
+const WORK_BUDGET: c_int = 64;
+
+/// What the io work of a connection has.
+pub(super) struct Io {
+    pub(super) batch: KBox<Batch>,
+    /// What has moved when the host was last looked at.
+    pub(super) seen: u64,
+}
+
+impl Queue {
+    /// Changes when a byte is received, sent, or acknowledged by the host.
+    fn moved(&self, io: &Io) -> u64 {
+        let acked = self.socket.progress().map_or(0, |progress| progress.acked);
+        // The acknowledged bytes are a position, which wraps around.
+        self.engine
+            .received()
+            .wrapping_add(io.batch.sent())
+            .wrapping_add(acked)
+    }
+
+    /// Looks at the host again later, if it owes us something: the rest of a PDU, or room for our
+    /// answers.
+    fn check_later(&self, io: &mut Io) {
+        if self.engine.is_idle() {
+            return;
+        }
+        if let Some(seconds) = params::stall_timeout() {
+            if self.engine.check_in(seconds) {
+                io.seen = self.moved(io);
+            }
+        }
+    }
+
+    /// Whether the host has not done what it should have done by now, and what that is.
+    pub(super) fn overdue(&self) -> Option<&'static str> {
+        let io = &mut *self.io.lock();
+
+        if self.engine.is_released() {
+            return None;
+        }
+        if self.controller().is_none() {
+            return Some("it has not connected to a controller in time");
+        }
+        if self.engine.is_idle() || params::stall_timeout().is_none() {
+            return None;
+        }
+        let stuck = io.seen == self.moved(io);
+        self.check_later(io);
+        stuck.then_some("it leaves a PDU unfinished, or takes no answers")
+    }
+
+    /// Receives and sends until there is nothing to do, or the budget is used up.
+    ///
+    /// Returns whether there is more to do.
+    fn turn(&self, batch: &mut Batch, steps: &mut c_int) -> Result<bool> {
+        loop {
+            let before = self.engine.received();
+            let mut pending = self.engine.receive(RECEIVE_BUDGET, steps)?;
+            let received = self.engine.received().wrapping_sub(before);
+            if received > 0 {
+                self.observed.counters.received(received as usize);
+                trace::received(|| (self.engine.id(), self.engine.qid(), received as u32));
+            }
+
+            match batch.send(
+                &self.engine,
+                &self.socket,
+                &self.gate,
+                &self.observed.counters,
+            ) {
+                Ok(Sent::All(answers)) => {
+                    *steps = steps.saturating_add(answers as c_int);
+                    pending = true;
+                }
+                Ok(Sent::Nothing) => pending |= self.engine.has_answers(),
+                // If it has opened meanwhile, others shall have their turn first all the same.
+                Ok(Sent::NoRoom) => {
+                    return Ok(pending | self.engine.again() || !self.gate.is_closed());
+                }
+                Err(e) => {
+                    self.engine.fail(e);
+                    return Err(e);
+                }
+            }
+            // Sending, too, may have brought more to receive.
+            pending |= self.engine.again();
+            if !pending || *steps >= WORK_BUDGET {
+                return Ok(pending);
+            }
+        }
+    }
+
+    /// The io work: a turn, and what is to be done after it. May sleep.
+    pub(super) fn work(&self) {
+        let io = &mut *self.io.lock();
+        let mut steps = 0;
+        // After an error the connection is being ended.
+        if let Ok(pending) = self.turn(&mut io.batch, &mut steps) {
+            let stuck = self.socket.is_stuck();
+            if stuck {
+                self.socket.retry();
+            }
+            if self.engine.keep_polling(steps) || pending || stuck {
+                self.engine.kick();
+            }
+            self.check_later(io);
+        }
+    }
+}
