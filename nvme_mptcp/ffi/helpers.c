@@ -100,18 +100,26 @@ int ffi_sock_set_congestion(struct socket *sock, const char *name)
  */
 void ffi_sock_storage_prepare(struct socket *sock)
 {
+	static atomic_t counted = ATOMIC_INIT(0);
 	struct sock *sk = sock->sk;
 
-	sk->sk_allocation = GFP_ATOMIC;
+	sk->sk_allocation = GFP_ATOMIC | __GFP_MEMALLOC;
 	sk->sk_use_task_frag = false;
-	sk_set_memalloc(sk);
+	/*
+	 * Once is enough, and not when a controller comes back: see
+	 * ffi_sock_storage_subflows().
+	 */
+	if (atomic_xchg(&counted, 1))
+		sock_set_flag(sk, SOCK_MEMALLOC);
+	else
+		sk_set_memalloc(sk);
 }
 
 /*
  * A subflow is a socket of its own, and inherits nothing of this, so it is done
  * to those that there are. Not by sk_set_memalloc(): that counts in a static
  * key, for which it takes the lock of CPU hotplug; who holds that may be waiting
- * for our requests, and the connection has counted already.
+ * for our requests, and the first connection of all has counted already.
  */
 void ffi_sock_storage_subflows(struct socket *sock)
 {
