@@ -120,7 +120,10 @@ impl Queue {
             if stuck {
                 self.socket.retry();
             }
-            if self.engine.keep_polling(steps) || pending || stuck {
+            // Looking at the socket takes its lock, and letting go of it may bring more to receive,
+            // which nobody else is told of.
+            let again = self.engine.again();
+            if self.engine.keep_polling(steps) || pending || stuck || again {
                 self.engine.kick();
             }
             self.check_later(io);
