@@ -17,6 +17,7 @@ use super::{
 };
 use crate::ffi::bindings;
 use kernel::sync::atomic::{
+    Acquire,
     Atomic,
     Full,
     Relaxed, //
@@ -65,7 +66,8 @@ impl Gate {
     /// The socket tells that it has room, its peer having acknowledged what is before `acked`:
     /// true, once, if that is what the sender waits for. Any context.
     pub(crate) fn opens(&self, acked: u64) -> bool {
-        self.closed.load(Relaxed) && self.is_time(acked) && self.closed.xchg(false, Full)
+        // What it waits for was written before it was closed.
+        self.closed.load(Acquire) && self.is_time(acked) && self.closed.xchg(false, Full)
     }
 
     /// Whether the sender should look again.
