@@ -17,7 +17,7 @@ TEST_TIMEOUT=$((200 + FUZZ_COUNT / 20))
 setup() {
 	links 1
 	target
-	connect mptcp
+	connect mptcp --keep-alive-tmo=60
 	GOOD=$CTRL
 	good_peer &
 	GOOD_PEER=$!
