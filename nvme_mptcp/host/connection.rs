@@ -6,10 +6,8 @@ use super::options::Endpoints;
 use crate::{
     net::{
         errno,
-        mptcp::{
-            Congestion,
-            Socket, //
-        },
+        mptcp::Socket,
+        options::Congestion, //
     },
     nvme::engine::{
         EngineQueue,

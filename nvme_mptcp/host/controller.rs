@@ -15,7 +15,7 @@ use super::{
     registry,
     watch::Watch, //
 };
-use crate::net::mptcp::Congestion;
+use crate::net::options::Congestion;
 use crate::nvme::{
     ctrl::NvmeCtrl,
     engine::Engine,

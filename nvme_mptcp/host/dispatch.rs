@@ -23,7 +23,7 @@ use crate::{
             Cause,
             State, //
         },
-        engine, //
+        request, //
     },
 };
 use kernel::prelude::*;
@@ -41,10 +41,10 @@ fn queue_rq<T: Operations<Queue = Queue>>(
 ) -> BlkStatus {
     let queue = hctx.queue();
 
-    if !engine::check_ready(queue.ctrl(), &rq, queue.is_live()) {
-        return engine::fail_nonready(queue.ctrl(), rq);
+    if !request::check_ready(queue.ctrl(), &rq, queue.is_live()) {
+        return request::fail_nonready(queue.ctrl(), rq);
     }
-    let status = engine::setup(hctx, &rq);
+    let status = request::setup(hctx, &rq);
     if status == BlkStatus::OK {
         queue.submit(rq, last);
     }
@@ -52,14 +52,14 @@ fn queue_rq<T: Operations<Queue = Queue>>(
 }
 
 fn timeout(rq: Request<'_>) -> Timeout {
-    let ctrl = engine::request_owner::<MptcpCtrl>(&rq);
-    engine::log_timeout(&rq);
+    let ctrl = request::request_owner::<MptcpCtrl>(&rq);
+    request::log_timeout(&rq);
 
     if ctrl.state() != State::Live {
         // Tear-down or set-up may be waiting for just this request, so it is completed at once:
         // those that shut the controller down, connect or identify it, and I/O that came in when
         // the queues were unquiesced. All others are cancelled by error recovery anyway.
-        if let Some(queue) = ctrl.queue(engine::request_qid(&rq)) {
+        if let Some(queue) = ctrl.queue(request::request_qid(&rq)) {
             queue::complete_timed_out(queue, rq);
         }
         return Timeout::Done;
@@ -84,7 +84,7 @@ macro_rules! common_operations {
         }
 
         fn complete(rq: Request<'_>) {
-            engine::complete(rq);
+            request::complete(rq);
         }
 
         fn timeout(rq: Request<'_>) -> Timeout {
@@ -92,11 +92,11 @@ macro_rules! common_operations {
         }
 
         fn init_request(set: &TagSet, rq: &Request<'_>, index: c_uint) -> Result {
-            engine::init_request(set, rq, index)
+            request::init_request(set, rq, index)
         }
 
         fn exit_request(set: &TagSet, rq: &Request<'_>, index: c_uint) {
-            engine::exit_request(set, rq, index);
+            request::exit_request(set, rq, index);
         }
     };
 }

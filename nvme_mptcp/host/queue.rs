@@ -33,10 +33,10 @@ use crate::{
     nvme::{
         ctrl::NvmeCtrl,
         engine::{
-            self,
             EngineQueue,
             Receiver, //
         },
+        request,
         status::Status,
     },
     observe::{
@@ -304,5 +304,5 @@ impl Queue {
 pub(crate) fn complete_timed_out(queue: &Queue, rq: crate::block::Request<'_>) {
     queue.stop();
     queue.release();
-    engine::complete_timed_out(rq);
+    request::complete_timed_out(rq);
 }

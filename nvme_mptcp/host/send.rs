@@ -20,9 +20,9 @@ use crate::{
         },
         mptcp::Socket,
     },
-    nvme::engine::{
-        EngineQueue,
-        SendRequest, //
+    nvme::{
+        engine::EngineQueue,
+        request::SendRequest, //
     },
     observe::{
         counters::{

@@ -13,4 +13,5 @@ pub(crate) mod ledger;
 pub(crate) mod log;
 pub(crate) mod mptcp;
 pub(crate) mod namespace;
+pub(crate) mod options;
 pub(crate) mod subflows;

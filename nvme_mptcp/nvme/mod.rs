@@ -8,4 +8,5 @@ pub(crate) mod fabrics;
 pub(crate) mod ops;
 pub(crate) mod params;
 pub(crate) mod reference;
+pub(crate) mod request;
 pub(crate) mod status;

@@ -16,11 +16,9 @@ use crate::{
         },
         errno,
         log,
-        mptcp::{
-            Congestion,
-            Socket, //
-        },
-        namespace::NetNamespace, //
+        mptcp::Socket,
+        namespace::NetNamespace,
+        options::Congestion, //
     },
     nvmet::{
         self,
