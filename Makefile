@@ -67,6 +67,11 @@ TOOL ?= out/tool
 install-tool: ## install what is in TOOL (default: what make tool built) below DESTDIR and PREFIX
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(TOOL)/nvme-mptcp
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/sbin tools/nvmet/nvmet-config
+	mkdir -p $(DESTDIR)$(PREFIX)/lib/systemd/system
+	$(Q)for unit in tools/nvmet/nvmet-config tools/nvme-mptcp/nvme-mptcp-connect; do \
+		sed 's,=/usr/bin/,=$(PREFIX)/bin/,; s,=/usr/sbin/nvmet,=$(PREFIX)/sbin/nvmet,' $$unit.service \
+			>$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/}.service; \
+	done
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $(TOOL)/man/*.1
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 tools/nvmet/nvmet-config.8
 	install -D -m 644 $(TOOL)/completions/nvme-mptcp.bash \

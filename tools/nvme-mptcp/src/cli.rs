@@ -33,6 +33,12 @@ pub enum Command {
     ///
     /// Options are named as those of nvme-connect(1), which passes digests on for -t tcp only.
     Connect(Box<Connect>),
+    /// Connect to every target that a file names, as nvme-mptcp-connect.service does at boot
+    ///
+    /// Each line of the file has the options of one "nvme-mptcp connect"; lines that are empty or begin with # are none.
+    /// A controller that is there already is left alone, and a target that cannot be reached keeps no other
+    /// from being connected. Exit status: 0 if all are connected, 2 if not.
+    ConnectAll(ConnectAll),
     /// Watch bandwidth, retransmissions, round-trip times and batches
     Top(Top),
     /// Write shell completions and man pages
@@ -142,6 +148,24 @@ fn interval(text: &str) -> Result<f64, String> {
         Ok(seconds) if (0.1..=3600.0).contains(&seconds) => Ok(seconds),
         _ => Err("not a number from 0.1 to 3600".into()),
     }
+}
+
+#[derive(Args)]
+pub struct ConnectAll {
+    /// The file
+    #[arg(default_value = "/etc/nvme-mptcp/connect.conf", value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+    /// Say what would be written to /dev/nvme-fabrics, and do not
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// A line of the file of connect-all.
+#[derive(Parser)]
+#[command(name = "connect", no_binary_name = true, disable_help_flag = true)]
+pub struct ConnectLine {
+    #[command(flatten)]
+    pub connect: Connect,
 }
 
 #[derive(Args)]

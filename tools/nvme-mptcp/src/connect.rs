@@ -6,7 +6,7 @@ use crate::advice;
 use crate::cli;
 use crate::sysfs::{Module, Sysfs};
 use crate::table::out;
-use anyhow::{bail, Context, Result};
+use anyhow::{anyhow, bail, Context, Result};
 use std::fmt::Display;
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
@@ -103,37 +103,13 @@ fn identity(given: Option<&String>, file: &str, option: &str) -> Result<String> 
 }
 
 pub fn run(options: &cli::Connect) -> Result<()> {
-    let address = resolve(&options.traddr, options.trsvcid)?;
-    let hostnqn = identity(options.hostnqn.as_ref(), "/etc/nvme/hostnqn", "hostnqn")?;
-    let hostid = identity(options.hostid.as_ref(), "/etc/nvme/hostid", "hostid")?;
-    let line = line(options, &address, &hostnqn, &hostid)?;
+    let request = Request::new(options)?;
     if options.dry_run {
-        return out(&(line + "\n"));
+        return out(&(request.line + "\n"));
     }
-    let mut device = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(DEVICE)
-        .map_err(|error| {
-            let next = match error.kind() {
-                std::io::ErrorKind::NotFound => "modprobe nvme-fabrics",
-                _ => "the same as root",
-            };
-            advice::error(format!("cannot open {DEVICE}: {error}"), next)
-        })?;
-    device
-        .write_all(line.as_bytes())
-        .map_err(|error| refused(options, &address, &error))?;
-    let mut answer = String::new();
-    device
-        .read_to_string(&mut answer)
-        .context("connected, but the kernel does not tell its name")?;
-    // "instance=0,cntlid=1"
-    let instance = answer
-        .trim()
-        .split(',')
-        .find_map(|field| field.strip_prefix("instance="))
-        .with_context(|| format!("connected, but the kernel answers '{}'", answer.trim()))?;
+    let instance = request
+        .send()
+        .map_err(|failure| explain(options, &request.address, failure))?;
     out(&match options.output_format.as_str() {
         "json" => format!(
             "{}\n",
@@ -141,6 +117,76 @@ pub fn run(options: &cli::Connect) -> Result<()> {
         ),
         _ => format!("device: nvme{instance}\n"),
     })
+}
+
+/// What is to be asked of the kernel.
+pub struct Request {
+    pub address: String,
+    pub line: String,
+}
+
+/// Why it is not connected.
+pub enum Failure {
+    /// /dev/nvme-fabrics itself.
+    Device(std::io::Error),
+    Refused(std::io::Error),
+    Answer(String),
+}
+
+impl Failure {
+    /// EALREADY: this host has a controller there.
+    pub fn is_already(&self) -> bool {
+        matches!(self, Self::Refused(error) if error.raw_os_error() == Some(114))
+    }
+}
+
+impl Request {
+    pub fn new(options: &cli::Connect) -> Result<Self> {
+        let address = resolve(&options.traddr, options.trsvcid)?;
+        let hostnqn = identity(options.hostnqn.as_ref(), "/etc/nvme/hostnqn", "hostnqn")?;
+        let hostid = identity(options.hostid.as_ref(), "/etc/nvme/hostid", "hostid")?;
+        let line = line(options, &address, &hostnqn, &hostid)?;
+        Ok(Self { address, line })
+    }
+
+    /// Connects; the number of the new controller.
+    pub fn send(&self) -> std::result::Result<String, Failure> {
+        let mut device = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(DEVICE)
+            .map_err(Failure::Device)?;
+        device
+            .write_all(self.line.as_bytes())
+            .map_err(Failure::Refused)?;
+        let mut answer = String::new();
+        device
+            .read_to_string(&mut answer)
+            .map_err(|error| Failure::Answer(error.to_string()))?;
+        // "instance=0,cntlid=1"
+        let instance = answer
+            .trim()
+            .split(',')
+            .find_map(|field| field.strip_prefix("instance="));
+        instance
+            .map(str::to_string)
+            .ok_or_else(|| Failure::Answer(answer.trim().to_string()))
+    }
+}
+
+/// The failure as an error that tells what to do.
+pub fn explain(options: &cli::Connect, address: &str, failure: Failure) -> anyhow::Error {
+    match failure {
+        Failure::Device(error) => {
+            let next = match error.kind() {
+                std::io::ErrorKind::NotFound => "modprobe nvme-fabrics",
+                _ => "the same as root",
+            };
+            advice::error(format!("cannot open {DEVICE}: {error}"), next)
+        }
+        Failure::Refused(error) => refused(options, address, &error),
+        Failure::Answer(answer) => anyhow!("connected, but the kernel answers '{answer}'"),
+    }
 }
 
 /// What an error of the kernel means here.

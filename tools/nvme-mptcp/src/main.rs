@@ -5,6 +5,7 @@
 mod advice;
 mod cli;
 mod connect;
+mod connect_all;
 mod doctor;
 mod facts;
 mod generate;
@@ -33,6 +34,7 @@ fn run(command: cli::Command) -> Result<ExitCode> {
         cli::Command::Doctor(options) => return doctor::run(&options),
         cli::Command::Paths(command) => paths::run(&command)?,
         cli::Command::Connect(options) => connect::run(&options)?,
+        cli::Command::ConnectAll(options) => connect_all::run(&options)?,
         cli::Command::Top(options) => top::run(&options)?,
         cli::Command::Generate { directory } => generate::run(&directory)?,
     }

@@ -95,7 +95,8 @@ fn text(program: &str, host: bool, nics: &[&str]) -> String {
          Description=Tell MPTCP which NICs are paths for NVMe\n\
          Wants=network-online.target\n\
          After=network-online.target\n\
-         Before=nvmf-autoconnect.service nvmet-config.service\n\
+         Before=nvme-mptcp-connect.service nvmf-autoconnect.service nvmet-config.service\n\
+         ConditionFileIsExecutable={}\n\
          \n\
          [Service]\n\
          Type=oneshot\n\
@@ -104,6 +105,7 @@ fn text(program: &str, host: bool, nics: &[&str]) -> String {
          \n\
          [Install]\n\
          WantedBy=multi-user.target\n",
+        word(program),
         word(program),
         nics.join(" "),
     )
