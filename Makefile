@@ -13,6 +13,7 @@ Q := $(if $(V),,@)
 
 all: ## build nvme_mptcp.ko and nvmet_mptcp.ko
 ifdef KDIR
+	$(Q)scripts/probe-kernel $(KDIR)
 	$(Q)$(MAKE) -C $(KDIR) M=$(CURDIR) modules
 else
 	$(Q)scripts/build modules
@@ -59,6 +60,7 @@ check: ## formats, lints, unit tests; no VM
 	$(Q)scripts/tool check
 
 install: ## (with KDIR) install the modules for the kernel of KDIR
+	$(Q)scripts/probe-kernel $(KDIR)
 	$(Q)$(MAKE) -C $(KDIR) M=$(CURDIR) modules_install
 
 PREFIX ?= /usr/local
