@@ -56,7 +56,8 @@ outside() {
 	LOGS=${LOGS:-$TOP/out/test}
 	mkdir -p "$LOGS"
 	exec {never}<> <(:)
-	shared=$(mktemp -d "${TMPDIR:-/tmp}/nvme-mptcp-boot.XXXXXX")
+	# Not below /tmp, which is another one in there.
+	shared=$(mktemp -d "$TOP/out/boot.XXXXXX")
 	# shellcheck disable=SC2064 # now
 	trap "touch $shared/failed; kill \"\${machine[@]}\" 2>/dev/null; wait; rm -rf $shared" EXIT
 	mkdir "$shared/wire" "$shared/new"

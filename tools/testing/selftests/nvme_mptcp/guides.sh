@@ -44,10 +44,86 @@ follow() {
 	done
 }
 
-test_paths() {
+# A guide that wants a target to be there, under the name that they all use.
+with_target() {
 	target
-	follow paths -e "s/nqn.2026-11.example:disk/$NQN/"
+	unserve 1
+	mv_subsystem nqn.2026-11.example:disk
+}
+mv_subsystem() {
+	echo 0 >"$NVMET/subsystems/$NQN/namespaces/1/enable"
+	rmdir "$NVMET/subsystems/$NQN/namespaces/1" "$NVMET/subsystems/$NQN"
+	subsystem "$1" "$(_backing_path nmtest)"
+	serve 1 "$1"
+}
+
+test_paths() {
+	with_target
+	follow paths
 	[[ -z $(controllers) ]]
+}
+
+test_tool() {
+	with_target
+	target_tool paths setup --target --apply
+	follow tool
+	# Both lines of connect-all: it says what, and finds it there.
+	[[ $(controllers | wc -l) == 1 ]]
+	rm -r /etc/nvme-mptcp
+}
+
+test_troubleshooting() {
+	with_target
+	target_tool paths setup --target tgt0 tgt1 tgt2 tgt3 --apply
+	host_tool paths setup --host host0 host1 host2 host3 --apply
+	on_host nvme connect -t mptcp -a 10.0.0.2 -s $PORT -n nqn.2026-11.example:disk
+	CTRL=$(controllers)
+	wait_for 20 has_subflows 4
+	follow troubleshooting
+	wait_for 20 has_subflows 4
+}
+
+# The secret keeps strangers out, and what goes over the wire is encrypted.
+test_security() {
+	local before
+	with_target
+	target_tool paths setup --target --apply
+	follow security
+	CTRL=$(controllers)
+	wait_for_disk
+	wait_for 20 has_subflows 4
+	before=$(esp_bytes)
+	verify --bs=64k --size=4m
+	note "$(($(esp_bytes) - before)) bytes through IPsec"
+	(($(esp_bytes) - before > 8 << 20))
+	! on_host nvme connect -t mptcp -a 10.0.0.2 -s $PORT -n nqn.2026-11.example:disk -q nqn.2026-11.example:host -D ||
+		fail "in without the secret"
+	rm /root/ipsec.secret /root/host.key
+}
+esp_bytes() { ip -n $HOST_NS -s xfrm state | sed -n 's/^ *\([0-9]*\)(bytes).*/\1/p' | paste -sd+ | bc; }
+
+test_choosing() {
+	with_target
+	target_tool paths setup --target --apply
+	follow choosing
+	[[ -z $(controllers) ]]
+}
+
+test_dropin() {
+	target --module tcp
+	unserve 1
+	mv_subsystem nqn.2026-11.example:disk
+	follow dropin
+	[[ -z $(controllers) ]]
+	rm -r /etc/nvmet
+}
+
+test_tuning() {
+	local value
+	with_target
+	value=$(on_host sysctl -n net.ipv4.tcp_rmem)
+	follow tuning
+	[[ $(on_host sysctl -n net.ipv4.tcp_rmem) != "$value" ]]
 }
 
 run_tests "$@"
