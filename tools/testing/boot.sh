@@ -139,7 +139,7 @@ guide() {
 		side=${side#booted-}
 		if [[ $side == "$SIDE" || $side == both ]]; then
 			echo "--- $1: $(<"$SCRATCH/$1/$block")"
-			DEBIAN_FRONTEND=noninteractive bash -euo pipefail <(sed 's|/dev/sdb|$KEPT/disk.img|' "$SCRATCH/$1/$block") ||
+			DEBIAN_FRONTEND=noninteractive bash -euo pipefail <(sed "s|/dev/sdb|$KEPT/disk.img|" "$SCRATCH/$1/$block") ||
 				fail "$1.rst: this fails: $(<"$SCRATCH/$1/$block")"
 			done_with "$1.$block"
 		fi
@@ -153,10 +153,12 @@ guide() {
 	cd /
 }
 
+# One controller, each of whose connections has a subflow on each NIC.
 four_paths() {
 	nvme-mptcp status --json >"$SCRATCH/status"
-	jq -c '.controllers[] | [.name, .transport, .state, .paths, .fallback]' "$SCRATCH/status"
-	jq -e ".controllers | length == 1 and (.[0].paths == 4)" "$SCRATCH/status"
+	jq -c '.controllers[] | [.name, .transport, .state, .paths, .fallback, [.nics[] | [.nic, .paths]]]' "$SCRATCH/status"
+	jq -e '.controllers | length == 1 and (.[0] | .state == "live" and .paths >= 4 and (.connections | length) as $n |
+		([.nics[] | select(.paths >= $n) | .nic] | sort) == ["eth0", "eth1", "eth2", "eth3"])' "$SCRATCH/status"
 }
 the_data() {
 	mountpoint /mnt

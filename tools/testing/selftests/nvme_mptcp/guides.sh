@@ -44,17 +44,19 @@ follow() {
 	done
 }
 
-# A guide that wants a target to be there, under the name that they all use.
+# with_target [MODULE]: for guides that want one, under the name that they all use.
 with_target() {
-	target
-	unserve 1
-	mv_subsystem nqn.2026-11.example:disk
+	target_module "${1:-mptcp}"
+	subsystem nqn.2026-11.example:disk "$(backing nmtest data)"
+	port 1
+	serve 1 nqn.2026-11.example:disk
 }
-mv_subsystem() {
-	echo 0 >"$NVMET/subsystems/$NQN/namespaces/1/enable"
-	rmdir "$NVMET/subsystems/$NQN/namespaces/1" "$NVMET/subsystems/$NQN"
-	subsystem "$1" "$(_backing_path nmtest)"
-	serve 1 "$1"
+
+four_nics() {
+	local nic
+	for nic in 0 1 2 3; do
+		[[ $(tcp_connections host $nic) -ge $(queues) ]] || return 1
+	done
 }
 
 test_paths() {
@@ -78,9 +80,9 @@ test_troubleshooting() {
 	host_tool paths setup --host host0 host1 host2 host3 --apply
 	on_host nvme connect -t mptcp -a 10.0.0.2 -s $PORT -n nqn.2026-11.example:disk
 	CTRL=$(controllers)
-	wait_for 20 has_subflows 4
+	wait_for 20 four_nics
 	follow troubleshooting
-	wait_for 20 has_subflows 4
+	wait_for 20 four_nics
 }
 
 # The secret keeps strangers out, and what goes over the wire is encrypted.
@@ -110,9 +112,7 @@ test_choosing() {
 }
 
 test_dropin() {
-	target --module tcp
-	unserve 1
-	mv_subsystem nqn.2026-11.example:disk
+	with_target tcp
 	follow dropin
 	[[ -z $(controllers) ]]
 	rm -r /etc/nvmet
