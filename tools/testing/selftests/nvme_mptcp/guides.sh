@@ -81,7 +81,7 @@ test_troubleshooting() {
 	on_host nvme connect -t mptcp -a 10.0.0.2 -s $PORT -n nqn.2026-11.example:disk
 	CTRL=$(controllers)
 	wait_for 20 four_nics
-	follow troubleshooting
+	follow troubleshooting -e 's/timeout 10/timeout 1/'
 	wait_for 20 four_nics
 }
 
@@ -102,7 +102,7 @@ test_security() {
 		fail "in without the secret"
 	rm /root/ipsec.secret /root/host.key
 }
-esp_bytes() { ip -n $HOST_NS -s xfrm state | sed -n 's/^ *\([0-9]*\)(bytes).*/\1/p' | paste -sd+ | bc; }
+esp_bytes() { ip -n $HOST_NS -s xfrm state | sed -n 's/^\s*\([0-9]*\)(bytes).*/\1/p' | paste -sd+ | bc; }
 
 test_choosing() {
 	with_target
