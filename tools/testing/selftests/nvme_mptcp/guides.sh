@@ -98,7 +98,9 @@ test_security() {
 	verify --bs=64k --size=4m
 	note "$(($(esp_bytes) - before)) bytes through IPsec"
 	(($(esp_bytes) - before > 8 << 20))
-	! on_host nvme connect -t mptcp -a 10.0.0.2 -s $PORT -n nqn.2026-11.example:disk -q nqn.2026-11.example:host -D ||
+	# While it is connected nvme-cli would find the secret in sysfs.
+	disconnect
+	! on_host nvme connect -t mptcp -a 10.0.0.2 -s $PORT -n nqn.2026-11.example:disk -q nqn.2026-11.example:host ||
 		fail "in without the secret"
 	rm /root/ipsec.secret /root/host.key
 }
