@@ -104,7 +104,7 @@ prepare() {
 	systemctl enable --now systemd-networkd
 	/usr/lib/systemd/systemd-networkd-wait-online --timeout=60
 	# The kernel is there, but not by its package, which would have an initrd made.
-	mkdir -p "$SCRATCH/kernel/DEBIAN"
+	mkdir -p "$SCRATCH/kernel/DEBIAN" "$SCRATCH/kernel/usr/lib/modules/$(uname -r)"
 	cat >"$SCRATCH/kernel/DEBIAN/control" <<-END
 		Package: linux-image-$(uname -r)
 		Version: $(dpkg-deb --field "$SHARED/new/nvme-mptcp-modules-"*.deb Depends | sed 's/.*(= \([^)]*\)).*/\1/')
@@ -286,7 +286,7 @@ nothing_is_left() {
 	DEBIAN_FRONTEND=noninteractive apt-get purge -y 'nvme-mptcp*'
 	systemctl daemon-reload
 	! modprobe nvme_mptcp || fail "it is still there"
-	! systemctl list-units --all 'nvm*mptcp*' 'nvmet*' | grep '\.service' || fail "units are left"
+	! systemctl list-units --all 'nvm*mptcp*' 'nvmet*' | grep '\.service' | grep -v nvme-mptcp-job || fail "units are left"
 	state >"$SCRATCH/after"
 	diff $KEPT/before "$SCRATCH/after"
 	systemctl is-system-running
