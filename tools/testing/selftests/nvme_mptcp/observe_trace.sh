@@ -168,12 +168,14 @@ test_perf() {
 
 test_bpftrace() {
 	example batches.bt bpftrace
+	local pid
 	connect mptcp
-	fio_start --rw=randwrite --bs=4k --iodepth=32 --size=16m --time_based --runtime=100
-	wait_for 20 io_runs
-	timeout --signal=INT 60 bpftrace "$EXAMPLE" >$SCRATCH/report || true
-	kill -INT $FIO
-	wait $FIO || true
+	bpftrace -B line "$EXAMPLE" >$SCRATCH/report &
+	pid=$!
+	wait_for 90 grep Ctrl-C $SCRATCH/report
+	fio_run --rw=randwrite --bs=4k --iodepth=32 --size=8m
+	kill -INT $pid
+	wait $pid
 	cat $SCRATCH/report
 	grep -E "^@pdus\[${CTRL#nvme}, [1-9]\]:" $SCRATCH/report
 	grep -E "^@completed_at_a_time\[${CTRL#nvme}, [1-9]\]:" $SCRATCH/report

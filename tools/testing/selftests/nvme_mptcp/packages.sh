@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The Debian packages (make deb): what they install works, and nothing is left when they are gone. The machine of the
-# tests has no boot loader and a root in memory, so a reboot is not tested.
+# The Debian packages (make deb): what they install works, and nothing is left when they are gone. Reboots, and
+# upgrades, are what ../../boot.sh is about.
 # shellcheck source=lib.sh
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
@@ -33,7 +33,7 @@ state() {
 	cat "/usr/lib/modules/$REL/modules."{dep,alias}
 }
 
-# The dependencies on the kernel's package and on Python's cannot be had here; the rest of dpkg is as everywhere.
+# The dependency on the kernel's package cannot be had here; the rest of dpkg is as everywhere.
 debs() { dpkg --force-depends --path-include='/usr/share/*' "$@"; }
 
 # What the configuration offers in comments is what there is.
