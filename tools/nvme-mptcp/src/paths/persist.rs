@@ -105,7 +105,8 @@ fn text(program: &str, host: bool, nics: &[&str]) -> String {
          \n\
          [Install]\n\
          WantedBy=multi-user.target\n",
-        word(program),
+        // A path as it is, but for percent signs: no variables are expanded there.
+        program.replace('%', "%%"),
         word(program),
         nics.join(" "),
     )
@@ -121,6 +122,13 @@ mod tests {
         assert!(
             text.contains("ExecStart=/usr/bin/nvme-mptcp paths setup --host --apply eth1 a%%b\n")
         );
+    }
+
+    #[test]
+    fn no_variable_in_a_condition() {
+        let text = text("/opt/$5%/nvme-mptcp", true, &["eth1"]);
+        assert!(text.contains("ConditionFileIsExecutable=/opt/$5%%/nvme-mptcp\n"));
+        assert!(text.contains("ExecStart=/opt/$$5%%/nvme-mptcp paths"));
     }
 
     #[test]
