@@ -38,6 +38,9 @@ soak: all ## storms: each COUNT=100 times, then MINUTES=15 of all at random
 	$(Q)SOAK_COUNT=$(or $(COUNT),100) SOAK_MINUTES=$(or $(MINUTES),15) SOAK_SEED=$(or $(SEED),1) \
 		scripts/test --logs out/soak --set soak
 
+boot: all ## two machines with systemd: packages installed, reboots, upgrade, removal
+	$(Q)scripts/test --logs out/boot --set boot
+
 faults: ## failing allocations, on the debug kernel
 	$(Q)KERNEL=debug scripts/test --logs out/faults --set faults
 
@@ -48,7 +51,7 @@ test-all: ## everything there is, on every kernel; takes most of a day without K
 	$(Q)scripts/check
 	$(Q)$(MAKE) test
 	$(Q)$(MAKE) test SERIES=7.2
-	$(Q)$(MAKE) soak fuzz
+	$(Q)$(MAKE) soak fuzz boot
 	$(Q)$(MAKE) test-debug faults
 	$(Q)KERNEL=debug scripts/test --logs out/debug-all
 
@@ -94,4 +97,4 @@ endif
 help: ## this list
 	$(Q)sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
-.PHONY: all tool deb demo test fuzz soak faults test-debug test-all bench check install install-tool rust-analyzer clean help
+.PHONY: all tool deb demo test fuzz soak boot faults test-debug test-all bench check install install-tool rust-analyzer clean help

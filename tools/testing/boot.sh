@@ -4,6 +4,7 @@
 # Two machines with Debian and systemd, a host and a target with four NICs each, from the installation of the packages to
 # their removal: the quick start, reboots, an upgrade. This script runs where they are started from, and in them.
 # vm: none
+# set: boot
 set -eE -o pipefail
 HERE=$(cd "${BASH_SOURCE[0]%/*}" && pwd -P)
 TOP=$(cd "$HERE/../.." && pwd -P)
@@ -103,8 +104,10 @@ prepare() {
 	done
 	systemctl enable --now systemd-networkd
 	/usr/lib/systemd/systemd-networkd-wait-online --timeout=60
-	# The kernel is there, but not by its package, which would have an initrd made.
-	mkdir -p "$SCRATCH/kernel/DEBIAN" "$SCRATCH/kernel/usr/lib/modules/$(uname -r)"
+	# The kernel is there, but not by its package, which would have an initrd made. A package whose only directory
+	# another one has as well would be replaced by that.
+	mkdir -p "$SCRATCH/kernel/DEBIAN" "$SCRATCH/kernel/usr/share/doc/linux-image-$(uname -r)"
+	echo "stands for the kernel that runs" >"$SCRATCH/kernel/usr/share/doc/linux-image-$(uname -r)/README"
 	cat >"$SCRATCH/kernel/DEBIAN/control" <<-END
 		Package: linux-image-$(uname -r)
 		Version: $(dpkg-deb --field "$SHARED/new/nvme-mptcp-modules-"*.deb Depends | sed 's/.*(= \([^)]*\)).*/\1/')
@@ -114,14 +117,17 @@ prepare() {
 	END
 	dpkg-deb --build "$SCRATCH/kernel" "$SCRATCH/kernel.deb"
 	dpkg -i "$SCRATCH/kernel.deb"
+	# As the kernel's package does, with this system's depmod.
+	depmod
 	state >$KEPT/before
 }
 
-# state: every file of the system but logs, caches and what the system itself has for a boot.
+# state: every file of the system but logs, caches and what the system itself has for a boot, and what is in /etc.
 state() {
 	find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /mnt -o -path /var/lib/dpkg \
 		-o -path $KEPT -o -path /var/log -o -path /var/cache -o -path /var/lib/apt -o -path /var/tmp -o -path /var/lib/systemd/random-seed \
 		-o -path /var/lib/systemd/timers -o -path /var/lib/systemd/network \) -prune -o -print | sort
+	find /etc -xdev -type f -exec sha256sum {} + | sort -k 2
 	find "/usr/lib/modules/$(uname -r)" | sort
 	cat "/usr/lib/modules/$(uname -r)/modules."{dep,alias}
 }
@@ -276,7 +282,8 @@ host_3() {
 	nvme disconnect-all
 	modprobe -r nvme_mptcp
 	# What the packages did not bring, and the operator wrote.
-	rm /etc/modules-load.d/nvme-mptcp.conf /etc/nvme/discovery.conf
+	rm /etc/modules-load.d/nvme-mptcp.conf
+	sed -i '/^-t tcp -a 10\.0\.0\.2 /d' /etc/nvme/discovery.conf
 	nothing_is_left
 	done_with removed
 	done_with removal
