@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # The commands of the guides (Documentation/), as they stand there, in two network namespaces: what is eth0 there is
-# host0 or tgt0 here. The quick start and what wants systemd is run by ../../boot.sh, on two machines.
+# host0 or tgt0 here. What wants packages or systemd is run by ../../boot.sh, on two machines.
 # vm: --nics 4
 # shellcheck source=lib.sh
 . "${BASH_SOURCE[0]%/*}/lib.sh"
@@ -57,6 +57,20 @@ four_nics() {
 	for nic in 0 1 2 3; do
 		[[ $(tcp_connections host $nic) -ge $(queues) ]] || return 1
 	done
+}
+
+test_quickstart() {
+	local unit=/etc/systemd/system/nvme-mptcp-paths.service
+	follow quickstart -e "s|/dev/sdb|$(backing nmtest data)|" -e '/^apt install /d; /^systemctl /d'
+	CTRL=$(controllers)
+	wait_for_disk
+	wait_for 20 four_nics
+	verify --bs=64k --size=2m
+	[[ -e $unit && -e /etc/nvmet/config.json ]]
+	rm -r /etc/nvmet /etc/nvme-mptcp
+	disconnect
+	on_host nvme-mptcp paths clear --apply
+	[[ ! -e $unit ]]
 }
 
 test_paths() {
