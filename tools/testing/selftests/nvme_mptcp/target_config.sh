@@ -199,6 +199,37 @@ test_saved_configuration() {
 	[[ $(nvme id-ctrl /dev/$CTRL -o json | jq .ioccsz) == $(((8192 + 64) / 16)) ]]
 }
 
+# What is configured stays when what is to take its place is no good, and saving is done when it says so.
+test_broken_file() {
+	local tool=$_LIB/../../../../nvmet/nvmet-config broken
+	[[ -x $tool ]] || lacks "tools/nvmet of the sources"
+	port 1
+	serve 1
+	connect mptcp
+	strace -f -o "$SCRATCH/calls" -e trace=openat,fsync,rename "$tool" save "$SCRATCH/good.json"
+	# The file before it gets its name, and then the directory.
+	sed -n 's/^[0-9]* *\(fsync\|rename\).*= 0$/\1/p' "$SCRATCH/calls" >"$SCRATCH/order"
+	[[ $(paste -sd ' ' "$SCRATCH/order") == 'fsync rename fsync' ]]
+	[[ $(stat -c %a "$SCRATCH/good.json") == 600 ]]
+	for broken in 'del(.ports[0].portid)' 'del(.ports[0].addr.trtype)' 'del(.subsystems[0].nqn)' '.subsystems[0].nqn = "../x"' \
+		'del(.subsystems[0].namespaces[0].device)' '.ports[0].subsystems += ["nqn.other"]' '.ports += .ports' '[.]' truncated; do
+		if [[ $broken == truncated ]]; then
+			head -c 200 "$SCRATCH/good.json"
+		else
+			jq "$broken" "$SCRATCH/good.json"
+		fi >"$SCRATCH/bad.json"
+		! on_target "$tool" restore "$SCRATCH/bad.json" 2>"$SCRATCH/said" || fail "restored: $broken"
+		cat "$SCRATCH/said"
+		grep 'nothing has been changed$' "$SCRATCH/said"
+		[[ $(listening) == 0.0.0.0:4420 && $(attr state) == live ]]
+	done
+	verify --bs=64k --size=2m
+	disconnect
+	on_target "$tool" restore "$SCRATCH/good.json"
+	connect mptcp
+	verify --bs=64k --size=2m --verify_only
+}
+
 # Every subflow of a port that is enabled from then on has the congestion control of the parameter; a
 # name that there is not is refused.
 test_congestion() {
