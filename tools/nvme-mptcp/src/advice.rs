@@ -38,6 +38,11 @@ pub fn tell(error: &Error) {
     }
 }
 
+/// What does not keep the rest from being done.
+pub fn warn(what: &str) {
+    eprintln!("nvme-mptcp: warning: {what}");
+}
+
 pub fn errno(error: &Error) -> Option<i32> {
     let io = error
         .chain()

@@ -98,13 +98,16 @@ pub struct Setup {
     /// This machine is a target: it announces the addresses of the NICs
     #[arg(long)]
     pub target: bool,
-    /// The NICs, as eth1 eth2; without any, all that are up and have an address
+    /// The NICs, as eth1 eth2; without any, all of hardware that are up and have an address
+    ///
+    /// Bridges, bonds, VLANs, tunnels and other virtual ones, and ports of a bond or bridge, are taken if named only. One that
+    /// is missing or has no address is warned of and left out; the exit status is then 2, and the others are set up.
     #[arg(value_name = "NIC")]
     pub nics: Vec<String>,
     /// Do it
     #[arg(long)]
     pub apply: bool,
-    /// Also do it at every boot (systemd)
+    /// Also do it at every boot, by a systemd unit; it tries again while a NIC is missing
     #[arg(long)]
     pub persistent: bool,
     #[command(flatten)]

@@ -3,6 +3,7 @@
 //! nvme-mptcp: shows, sets up and diagnoses NVMe over Multipath TCP.
 
 mod advice;
+mod atomic;
 mod cli;
 mod connect;
 mod connect_all;

@@ -25,6 +25,9 @@ pub fn facts(nics: u8) -> Facts {
         up: true,
         carrier: true,
         loopback: false,
+        hardware: true,
+        kind: None,
+        master: None,
         speed_mbit: Some(10000),
         addresses: vec![Address {
             address: own(number),

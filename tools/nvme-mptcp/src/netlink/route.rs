@@ -15,8 +15,12 @@ const IFINFOMSG: usize = 16;
 const IFADDRMSG: usize = 8;
 const RTMSG: usize = 12;
 const IFLA_IFNAME: u16 = 3;
+const IFLA_MASTER: u16 = 10;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_INFO_KIND: u16 = 1;
 const IFLA_STATS64: u16 = 23;
 const IFLA_CARRIER: u16 = 33;
+const IFLA_PARENT_DEV_NAME: u16 = 56;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const RTA_DST: u16 = 1;
@@ -44,6 +48,15 @@ pub struct Nic {
     pub carrier: bool,
     #[serde(skip)]
     pub loopback: bool,
+    /// There is a device behind it, as of PCI or virtio: what /sys/class/net/NIC/device is, in any network namespace.
+    #[serde(skip)]
+    pub hardware: bool,
+    /// What a virtual one is, as "bridge" or "veth".
+    #[serde(skip)]
+    pub kind: Option<String>,
+    /// The bond or bridge whose port it is.
+    #[serde(skip)]
+    pub master: Option<u32>,
     pub speed_mbit: Option<u32>,
     pub addresses: Vec<Address>,
     /// Bytes of everything that goes through it, not of NVMe alone.
@@ -54,6 +67,11 @@ pub struct Nic {
 impl Nic {
     pub fn has(&self, address: IpAddr) -> bool {
         self.addresses.iter().any(|own| own.address == address)
+    }
+
+    /// Not a bridge, a tunnel or a bond, which go over others, and not a port of one.
+    pub fn is_hardware_of_its_own(&self) -> bool {
+        self.hardware && self.master.is_none()
     }
 }
 
@@ -134,6 +152,11 @@ fn nic(head: &Fields<'_>, attributes: Attributes<'_>) -> Option<Nic> {
         up: flags & IFF_UP != 0,
         carrier: attributes.get(IFLA_CARRIER).and_then(|value| value.first()) == Some(&1),
         loopback: flags & IFF_LOOPBACK != 0,
+        hardware: attributes.get(IFLA_PARENT_DEV_NAME).is_some(),
+        kind: attributes
+            .nested(IFLA_LINKINFO)
+            .and_then(|info| info.text(IFLA_INFO_KIND)),
+        master: attributes.u32(IFLA_MASTER),
         speed_mbit: None,
         addresses: Vec::new(),
         sent: statistics.u64(24).unwrap_or(0),

@@ -2,6 +2,7 @@
 
 //! Limits and endpoints of MPTCP, for NICs by their names.
 
+mod choose;
 mod persist;
 mod plan;
 
@@ -105,31 +106,19 @@ fn no_mptcp() -> anyhow::Error {
     )
 }
 
-/// The NICs of these names, or all that can be paths.
-fn chosen<'a>(nics: &'a [Nic], names: &[String]) -> Result<Vec<&'a Nic>> {
-    if names.is_empty() {
-        let usable = |nic: &&Nic| !nic.loopback && nic.up && !nic.addresses.is_empty();
-        return Ok(nics.iter().filter(usable).collect());
+/// The end of what was done for some NICs and could not be for others.
+fn missing(missing: &[String], nics: &[Nic]) -> Result<()> {
+    if missing.is_empty() {
+        return Ok(());
     }
-    names
-        .iter()
-        .map(|name| {
-            let nic = nics.iter().find(|nic| nic.name == *name).ok_or_else(|| {
-                let there: Vec<&str> = nics.iter().map(|nic| nic.name.as_str()).collect();
-                advice::error(
-                    format!("there is no NIC {name}"),
-                    format!("one of {}", there.join(" ")),
-                )
-            })?;
-            if nic.addresses.is_empty() {
-                return Err(advice::error(
-                    format!("{name} has no address"),
-                    format!("ip address add ADDRESS/PREFIX dev {name}"),
-                ));
-            }
-            Ok(nic)
-        })
-        .collect()
+    let there: Vec<&str> = nics.iter().map(|nic| nic.name.as_str()).collect();
+    Err(advice::error(
+        missing.join(", "),
+        format!(
+            "one of {}, or ip address add ADDRESS/PREFIX dev NIC",
+            there.join(" ")
+        ),
+    ))
 }
 
 /// Says what is planned, and does it if told to.
@@ -165,22 +154,41 @@ fn carry_out(plan: &Plan, apply: bool, again: &str) -> Result<()> {
 fn setup(options: &cli::Setup) -> Result<()> {
     let facts = Facts::gather()?;
     let limits = facts.limits.ok_or_else(no_mptcp)?;
-    let chosen = chosen(&facts.nics, &options.nics)?;
-    if chosen.is_empty() {
-        return Err(advice::error(
-            "no NIC is up and has an address",
-            "ip address, ip link set NIC up",
-        ));
+    let chosen = match options.nics.as_slice() {
+        [] => choose::all(&facts.nics),
+        names => choose::named(&facts.nics, names),
+    };
+    if options.nics.is_empty() {
+        out(&chosen.tell())?;
+        if chosen.taken.is_empty() {
+            return Err(advice::error(
+                "no NIC of hardware is up and has an address",
+                "ip address, ip link set NIC up; or name the NICs",
+            ));
+        }
+    }
+    for why in &chosen.missing {
+        advice::warn(&format!("{why}: it is left out"));
     }
     let needed = in_use(&facts.connections);
-    let mut plan = plan::setup(&chosen, options.host, limits, &facts.endpoints, &needed);
+    let mut plan = plan::setup(
+        &chosen.taken,
+        options.host,
+        limits,
+        &facts.endpoints,
+        &needed,
+    );
     if options.persistent {
-        let names: Vec<&str> = chosen.iter().map(|nic| nic.name.as_str()).collect();
+        // One that is missing now may be there at boot.
+        let names: Vec<&str> = match options.nics.is_empty() {
+            true => chosen.taken.iter().map(|nic| nic.name.as_str()).collect(),
+            false => options.nics.iter().map(String::as_str).collect(),
+        };
         let unit = persist::Unit::new(&options.place.unit_directory);
-        plan.steps
-            .push(Step::WriteUnit(unit.with(options.host, &names)?));
+        plan.push(Step::WriteUnit(unit.with(options.host, &names)?));
     }
-    carry_out(&plan, options.apply, "with --apply it is")
+    carry_out(&plan, options.apply, "with --apply it is")?;
+    missing(&chosen.missing, &facts.nics)
 }
 
 fn clear(options: &cli::Clear) -> Result<()> {
@@ -188,7 +196,11 @@ fn clear(options: &cli::Clear) -> Result<()> {
     let limits = facts.limits.ok_or_else(no_mptcp)?;
     let chosen = match options.nics.is_empty() {
         true => None,
-        false => Some(chosen(&facts.nics, &options.nics)?),
+        false => {
+            let chosen = choose::named(&facts.nics, &options.nics);
+            missing(&chosen.missing, &facts.nics)?;
+            Some(chosen.taken)
+        }
     };
     let needed = match options.force {
         true => Vec::new(),
@@ -203,7 +215,7 @@ fn clear(options: &cli::Clear) -> Result<()> {
     );
     let unit = persist::Unit::new(&options.place.unit_directory);
     if chosen.is_none() && unit.exists() {
-        plan.steps.push(Step::RemoveUnit(unit));
+        plan.push(Step::RemoveUnit(unit));
     }
     carry_out(&plan, options.apply, "with --apply it is")
 }

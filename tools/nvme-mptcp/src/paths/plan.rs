@@ -2,14 +2,16 @@
 
 //! What is to be done, before it is: pure logic.
 
-use super::persist::Unit;
+use super::persist::{self, Unit};
 use crate::netlink::pm::{Endpoint, Limits};
 use crate::netlink::route::Nic;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// The limit that is set, if not more NICs need more. A path that is not used costs nothing.
 const USUAL: u32 = 8;
 
+#[derive(Debug, PartialEq)]
 pub enum Step {
     Limits(Limits),
     /// With the name of its NIC.
@@ -37,7 +39,11 @@ impl Step {
             Self::Delete(endpoint) => format!("ip mptcp endpoint delete id {}", endpoint.id),
             Self::WriteUnit(unit) => unit.as_command(),
             Self::RemoveUnit(unit) => {
-                format!("rm {} {}", unit.file().display(), unit.link().display())
+                format!(
+                    "systemctl disable --now {}; rm {}",
+                    persist::NAME,
+                    unit.quoted_file()
+                )
             }
         }
     }
@@ -55,9 +61,22 @@ impl Plan {
         self.steps.is_empty()
     }
 
+    /// Once, whoever else has asked for the same: the kernel refuses the second.
+    pub fn push(&mut self, step: Step) {
+        if !self.steps.contains(&step) {
+            self.steps.push(step);
+        }
+    }
+
+    fn keep(&mut self, address: IpAddr) {
+        if !self.kept.contains(&address) {
+            self.kept.push(address);
+        }
+    }
+
     fn limits(&mut self, wanted: Limits, there: Limits) {
         if wanted != there {
-            self.steps.push(Step::Limits(wanted));
+            self.push(Step::Limits(wanted));
         }
     }
 }
@@ -82,8 +101,13 @@ pub fn setup(
         },
         limits,
     );
+    let mut seen = BTreeSet::new();
     for nic in nics {
         for own in &nic.addresses {
+            // An address on two NICs is one endpoint, that of the first.
+            if !seen.insert(own.address) {
+                continue;
+            }
             let wanted = Endpoint {
                 id: 0,
                 address: own.address,
@@ -106,12 +130,12 @@ pub fn setup(
                     continue;
                 }
                 if needed_by_connections.contains(&old.address) {
-                    plan.kept.push(old.address);
+                    plan.keep(old.address);
                     continue;
                 }
-                plan.steps.push(Step::Delete(old.clone()));
+                plan.push(Step::Delete(old.clone()));
             }
-            plan.steps.push(Step::Add(nic.name.clone(), wanted));
+            plan.push(Step::Add(nic.name.clone(), wanted));
         }
     }
     plan
@@ -132,9 +156,9 @@ pub fn clear(
             continue;
         }
         if needed_by_connections.contains(&endpoint.address) {
-            plan.kept.push(endpoint.address);
+            plan.keep(endpoint.address);
         } else {
-            plan.steps.push(Step::Delete(endpoint.clone()));
+            plan.push(Step::Delete(endpoint.clone()));
         }
     }
     if nics.is_none() {
@@ -160,6 +184,9 @@ mod tests {
             up: true,
             carrier: true,
             loopback: false,
+            hardware: true,
+            kind: None,
+            master: None,
             speed_mbit: None,
             addresses: vec![Address {
                 address: address.parse().unwrap(),
@@ -217,6 +244,30 @@ mod tests {
             add_addr_accepted: 9,
         };
         assert!(setup(&[&one, &two], true, enough, &there, &[]).is_empty());
+    }
+
+    #[test]
+    fn nothing_is_done_twice() {
+        let (one, two) = (nic(1, "10.0.1.1"), nic(2, "10.0.1.1"));
+        let plan = setup(&[&one, &one, &two], true, FEW, &[], &[]);
+        assert_eq!(
+            commands(&plan)[1..],
+            ["ip mptcp endpoint add 10.0.1.1 dev eth1 subflow"]
+        );
+        // Nor undone the next time.
+        let there = done(&plan);
+        assert_eq!(setup(&[&one, &two], true, FEW, &there, &[]).steps.len(), 1);
+        let mut plan = Plan::default();
+        for id in [2, 1, 2] {
+            let mut endpoint = there[0].clone();
+            endpoint.id = id;
+            plan.push(Step::Delete(endpoint));
+        }
+        let both = [
+            "ip mptcp endpoint delete id 2",
+            "ip mptcp endpoint delete id 1",
+        ];
+        assert_eq!(commands(&plan), both);
     }
 
     #[test]

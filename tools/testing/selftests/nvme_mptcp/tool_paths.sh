@@ -85,9 +85,65 @@ test_persistent() {
 	[[ $(endpoints $HOST_NS) == '[]' ]]
 }
 
+# As at boot, by the command of the unit, while a NIC is missing: the others are set up, and it says so and fails, thus is
+# started again.
+test_missing_nic() {
+	local units=$SCRATCH/units command
+	target_tool paths setup --target --apply tgt0
+	ip -n $HOST_NS link set host2 netns 1
+	ip -n $HOST_NS address flush dev host3
+	expect 2 host_tool paths setup --host host1 host2 host3 host0 --persistent --apply --unit-directory "$units"
+	[[ $(endpoints $HOST_NS) == *10.0.1.1*10.0.0.1* ]]
+	ip -n $HOST_NS mptcp endpoint flush
+	command=$(sed -n 's/^ExecStart=//p' "$units/nvme-mptcp-paths.service")
+	# shellcheck disable=SC2086 # a command and its arguments
+	expect 2 on_host $command
+	said '^nvme-mptcp: warning: there is no NIC host2: '
+	said '^nvme-mptcp: warning: host3 has no address: '
+	[[ $(endpoints $HOST_NS) == *10.0.1.1*10.0.0.1* ]]
+	[[ $(endpoints $HOST_NS) != *host2* ]]
+	grep -x 'Restart=on-failure' "$units/nvme-mptcp-paths.service"
+	ip link set host2 netns $HOST_NS
+	ip -n $HOST_NS link set host2 up
+	ip -n $HOST_NS address add 10.0.2.1/24 dev host2
+	ip -n $HOST_NS address add 10.0.3.1/24 dev host3
+	# shellcheck disable=SC2086
+	expect 0 on_host $command
+	connect mptcp
+	wait_for 20 has_subflows 4
+}
+
+# Without names it takes what is hardware, and says what it does not.
+test_virtual_nics() {
+	ip -n $HOST_NS link add docker0 type bridge
+	ip -n $HOST_NS link set docker0 up
+	ip -n $HOST_NS address add 172.17.0.1/16 dev docker0
+	ip -n $HOST_NS link add veth7 type veth peer name veth8
+	ip -n $HOST_NS link set veth7 up
+	ip -n $HOST_NS address add 172.18.0.1/16 dev veth7
+	ip -n $HOST_NS link set host3 master docker0
+	expect 0 host_tool paths setup --host
+	said '^NICs: host0 host1 host2$'
+	said '^not host3: a port of docker0'
+	said '^not docker0: no hardware, but bridge'
+	said '^not veth7: no hardware, but veth'
+	! grep -E 'endpoint add.*(172|host3)' "$SCRATCH/said" || fail "it takes what it must not"
+	expect 0 host_tool paths setup --host --apply
+	[[ $(endpoints $HOST_NS) == *host2* && $(endpoints $HOST_NS) != *172.* ]]
+	# A bridge that nobody has chosen is no concern of doctor's either.
+	ip -n $HOST_NS link set host3 nomaster
+	ip -n $HOST_NS link set docker0 down
+	modprobe nvme_mptcp
+	sound host
+	! grep docker0 "$SCRATCH/said" || fail "doctor takes docker0 for a path"
+	# Named, it is meant; and named twice it is one.
+	expect 0 host_tool paths setup --host --apply veth7 veth7
+	[[ $(endpoints $HOST_NS) == *172.18.0.1* ]]
+}
+
 test_wrong_use() {
 	expect 2 host_tool paths setup --host nic9
-	said 'there is no NIC nic9'
+	said '^nvme-mptcp: error: there is no NIC nic9'
 	said 'try: one of lo '
 	expect 2 host_tool paths setup host1
 	said '--host'
