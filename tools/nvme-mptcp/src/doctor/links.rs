@@ -36,19 +36,14 @@ pub fn down(look: &Look) -> Vec<Finding> {
     found
 }
 
-/// A link at less than half of the others' speed, which is not what somebody buys but what a bad cable makes.
+/// A link at less than half of the others' speed: a bad cable makes that, but some have bought it so, and it works.
 pub fn unequal(look: &Look) -> Vec<Finding> {
     let mut speeds: BTreeMap<&str, u32> = BTreeMap::new();
     for nic in look.candidates().filter(|nic| nic.carrier) {
         let path = look
             .endpoints_with_nic()
             .any(|(_, other)| other.index == nic.index)
-            || look
-                .facts
-                .connections
-                .iter()
-                .flat_map(|connection| &connection.subflows)
-                .any(|path| path.interface == Some(nic.index));
+            || look.has_path(nic.index);
         if let (true, Some(speed)) = (path, nic.speed_mbit) {
             speeds.insert(&nic.name, speed);
         }
@@ -59,16 +54,13 @@ pub fn unequal(look: &Look) -> Vec<Finding> {
     let mut found = Vec::new();
     for (name, speed) in speeds {
         if speed.saturating_mul(2) < most {
-            found.push(problem(
+            found.push(hint(
                 "unequal-links",
                 format!(
-                    "{name} runs at {speed} Mbit/s and another path at {most}: a cable or a switch port may be bad. \
-                     If it is meant, it is of use, but a little only."
+                    "{name} runs at {speed} Mbit/s and another path at {most}. If that is not meant, a cable or a switch \
+                     port may be bad; if it is, the slower one is of use, but a little only."
                 ),
-                &[
-                    &format!("ethtool {name}"),
-                    &format!("or do without: nvme-mptcp paths clear {name} --apply"),
-                ],
+                &[&format!("ethtool {name}")],
             ));
         }
     }

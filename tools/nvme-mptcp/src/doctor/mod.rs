@@ -6,6 +6,7 @@ mod connections;
 mod links;
 mod paths;
 mod peer;
+mod rp_filter;
 mod system;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use crate::probe::{self, Probe};
 use crate::sysfs::{Module, Sysfs};
 use crate::table::{count, json, out};
 use anyhow::Result;
+use rp_filter::RpFilter;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -47,8 +49,8 @@ pub struct Look {
     pub facts: Facts,
     /// Where packets from an endpoint to a peer go; none if there is no way.
     pub ways: Vec<Way>,
-    /// The strictness in force, by NIC.
-    pub rp_filter: BTreeMap<String, u8>,
+    /// By NIC.
+    pub rp_filter: BTreeMap<String, RpFilter>,
     pub peer: Option<SocketAddr>,
     pub probes: Vec<Probe>,
 }
@@ -64,15 +66,10 @@ impl Look {
     fn take(peer: Option<SocketAddr>) -> Result<Self> {
         let facts = Facts::gather()?;
         let sysfs = Sysfs("/".into());
-        let strictness = |name: &str| -> u8 {
-            let value = sysfs.sysctl(&format!("ipv4/conf/{name}/rp_filter"));
-            value.and_then(|value| value.parse().ok()).unwrap_or(0)
-        };
-        let all = strictness("all");
         let rp_filter = facts
             .nics
             .iter()
-            .map(|nic| (nic.name.clone(), all.max(strictness(&nic.name))));
+            .map(|nic| (nic.name.clone(), RpFilter::of(&sysfs, &nic.name)));
         let mut look = Self {
             rp_filter: rp_filter.collect(),
             peer,
@@ -99,12 +96,22 @@ impl Look {
         Ok(look)
     }
 
-    /// NICs that could be paths.
+    /// NICs that could be paths: those that "paths setup" takes by itself, and what else somebody has chosen.
     pub fn candidates(&self) -> impl Iterator<Item = &Nic> {
-        self.facts
-            .nics
-            .iter()
-            .filter(|nic| !nic.loopback && !nic.addresses.is_empty())
+        self.facts.nics.iter().filter(|nic| {
+            let meant = nic.is_hardware_of_its_own()
+                || self
+                    .endpoints_with_nic()
+                    .any(|(_, own)| own.index == nic.index)
+                || self.has_path(nic.index);
+            !nic.loopback && !nic.addresses.is_empty() && meant
+        })
+    }
+
+    fn has_path(&self, nic: u32) -> bool {
+        let connections = self.facts.connections.iter();
+        let mut paths = connections.flat_map(|connection| &connection.subflows);
+        paths.any(|path| path.interface == Some(nic))
     }
 
     pub fn endpoints_with_nic(&self) -> impl Iterator<Item = (&Endpoint, &Nic)> {

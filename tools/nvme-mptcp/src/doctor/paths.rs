@@ -2,7 +2,7 @@
 
 //! Limits, endpoints, and the ways that their packets take.
 
-use super::{hint, problem, Finding, Look};
+use super::{hint, problem, rp_filter, Finding, Look};
 use crate::facts::{Connection, Side};
 use crate::table::count;
 use std::collections::{BTreeMap, BTreeSet};
@@ -226,21 +226,8 @@ pub fn ways(look: &Look) -> Vec<Finding> {
             .any(|connection| connection.mptcp);
         let kind = if tried { problem } else { hint };
         found.push(kind("asymmetric-route", format!("{what}."), &rule));
-        if look.rp_filter.get(name) == Some(&1) {
-            found.push(kind(
-                "rp-filter",
-                format!(
-                    "{what}, and {name} drops packets that come another way than answers would go \
-                     (rp_filter is 1, strict)."
-                ),
-                &[
-                    &format!(
-                        "sysctl -w net.ipv4.conf.{name}.rp_filter=2 net.ipv4.conf.all.rp_filter=2"
-                    ),
-                    "or mend the route, as above",
-                ],
-            ));
-        }
+        let set = look.rp_filter.get(name).copied();
+        found.extend(rp_filter::check(kind, &what, name, set, &ways));
     }
     found
 }

@@ -3,7 +3,9 @@
 //! Modules, MPTCP itself, and controllers.
 
 use super::{hint, problem, Finding, Look};
-use crate::sysfs::Module;
+use crate::sysfs::{Controller, Module};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 pub fn modules(look: &Look) -> Vec<Finding> {
     match (look.facts.host_module, look.facts.target_module) {
@@ -83,10 +85,10 @@ pub fn mptcp(look: &Look) -> Vec<Finding> {
     found
 }
 
-pub fn controllers(look: &Look) -> Vec<Finding> {
+/// Controllers of nvme-tcp may be meant, and are in use: what is told of them interrupts nobody.
+fn plain_tcp(look: &Look) -> Option<Finding> {
     let facts = &look.facts;
-    let mut found = Vec::new();
-    let tcp: Vec<&str> = facts
+    let tcp: Vec<&Controller> = facts
         .controllers
         .iter()
         .filter(|controller| controller.transport == "tcp")
@@ -96,23 +98,36 @@ pub fn controllers(look: &Look) -> Vec<Finding> {
                 .connections_of(&controller.name)
                 .any(|connection| connection.mptcp)
         })
+        .collect();
+    // With a single NIC there is nothing to gain.
+    if tcp.is_empty() || look.candidates().count() < 2 {
+        return None;
+    }
+    let names: Vec<&str> = tcp
+        .iter()
         .map(|controller| controller.name.as_str())
         .collect();
-    if !tcp.is_empty() {
-        let again: Vec<String> = tcp
-            .iter()
-            .map(|name| format!("nvme disconnect -d {name}; nvme connect -t mptcp ..."))
-            .collect();
-        let again: Vec<&str> = again.iter().map(String::as_str).collect();
-        found.push(problem(
-            "tcp-controllers",
-            format!(
-                "{} uses nvme-tcp, thus one NIC only. Its target may speak MPTCP all the same.",
-                tcp.join(", ")
-            ),
-            &again,
-        ));
-    }
+    let ends: BTreeSet<(IpAddr, u16)> = tcp
+        .iter()
+        .filter_map(|controller| Some((controller.address?, controller.port.unwrap_or(4420))))
+        .collect();
+    let ask = ends.iter().map(|(address, port)| {
+        format!("to ask whether the target speaks MPTCP: nvme-mptcp doctor --peer {address} --port {port}")
+    });
+    let mut mend: Vec<String> = ask.collect();
+    mend.push("to choose: Documentation/choosing.rst".into());
+    let mend: Vec<&str> = mend.iter().map(String::as_str).collect();
+    let what = format!(
+        "Of nvme-tcp, with one NIC each: {}. That may be meant; where a target speaks MPTCP, a new controller to \
+         it can use all NICs.",
+        names.join(", ")
+    );
+    Some(hint("tcp-controllers", what, &mend))
+}
+
+pub fn controllers(look: &Look) -> Vec<Finding> {
+    let facts = &look.facts;
+    let mut found: Vec<Finding> = plain_tcp(look).into_iter().collect();
     for subsystem in &facts.subsystems {
         let several = subsystem.controllers.iter().filter(|name| {
             facts

@@ -30,6 +30,14 @@ fn sound() -> Look {
 
 /// The names of the problems after something has been broken.
 fn problems(break_it: impl FnOnce(&mut Look)) -> Vec<&'static str> {
+    found(Severity::Problem, break_it)
+}
+
+fn hints(break_it: impl FnOnce(&mut Look)) -> Vec<&'static str> {
+    found(Severity::Hint, break_it)
+}
+
+fn found(severity: Severity, break_it: impl FnOnce(&mut Look)) -> Vec<&'static str> {
     let mut look = sound();
     break_it(&mut look);
     let findings = diagnose(&look);
@@ -40,10 +48,10 @@ fn problems(break_it: impl FnOnce(&mut Look)) -> Vec<&'static str> {
             finding.name
         );
     }
-    let problems = findings
+    let wanted = findings
         .iter()
-        .filter(|finding| finding.severity == Severity::Problem);
-    problems.map(|finding| finding.name).collect()
+        .filter(|finding| finding.severity == severity);
+    wanted.map(|finding| finding.name).collect()
 }
 
 #[test]
@@ -150,14 +158,36 @@ fn links() {
         problems(|look| look.facts.nics[2].carrier = false),
         ["no-carrier"]
     );
-    assert_eq!(
-        problems(|look| look.facts.nics[2].speed_mbit = Some(100)),
-        ["unequal-links"]
-    );
+    let slow = |look: &mut Look| look.facts.nics[2].speed_mbit = Some(100);
+    assert_eq!(problems(slow), [""; 0]);
+    assert_eq!(hints(slow), ["unequal-links"]);
     assert_eq!(
         problems(|look| look.facts.nics[2].speed_mbit = None),
         [""; 0]
     );
+}
+
+#[test]
+fn a_bridge_of_containers_is_no_path() {
+    let docker = |look: &mut Look| {
+        let mut nic = look.facts.nics[0].clone();
+        nic.name = "docker0".into();
+        nic.index = 99;
+        nic.hardware = false;
+        nic.kind = Some("bridge".into());
+        nic.carrier = false;
+        nic.addresses[0].address = [172, 17, 0, 1].into();
+        look.facts.nics.push(nic);
+    };
+    assert_eq!((problems(docker), hints(docker)), (vec![], vec![]));
+    let chosen = |look: &mut Look| {
+        docker(look);
+        let mut endpoint = look.facts.endpoints[0].clone();
+        endpoint.interface = Some(99);
+        endpoint.address = [172, 17, 0, 1].into();
+        look.facts.endpoints.push(endpoint);
+    };
+    assert_eq!(problems(chosen), ["no-carrier"]);
 }
 
 #[test]
@@ -176,12 +206,26 @@ fn routes() {
     assert_eq!(problems(crossed), ["asymmetric-route", "unused-nic"]);
     let strict = |look: &mut Look| {
         crossed(look);
-        look.rp_filter.insert("eth2".into(), 1);
+        let set = RpFilter { all: 1, own: 0 };
+        look.rp_filter.insert("eth2".into(), set);
     };
     assert_eq!(
         problems(strict),
         ["asymmetric-route", "rp-filter", "unused-nic"]
     );
+    // Loose for the one NIC is what is advised, and helps.
+    let loose = |look: &mut Look| {
+        strict(look);
+        look.rp_filter
+            .insert("eth2".into(), RpFilter { all: 1, own: 2 });
+    };
+    assert_eq!(problems(loose), ["asymmetric-route", "unused-nic"]);
+    // It is of IPv4 only.
+    let six = |look: &mut Look| {
+        strict(look);
+        look.ways[2].from = "fd00:2::1".parse().unwrap();
+    };
+    assert_eq!(problems(six), ["asymmetric-route", "unused-nic"]);
     assert_eq!(
         problems(|look| look.ways[2].route = look.ways[0].route),
         [""; 0]
@@ -227,7 +271,18 @@ fn controllers() {
             ..Controller::default()
         });
     };
-    assert_eq!(problems(tcp), ["tcp-controllers"]);
+    assert_eq!(problems(tcp), [""; 0]);
+    assert_eq!(hints(tcp), ["tcp-controllers"]);
+    let mut look = sound();
+    tcp(&mut look);
+    look.facts.controllers[1].address = Some(peer(1));
+    let text = text(&look, &diagnose(&look));
+    assert!(
+        text.contains("doctor --peer 10.0.1.2 --port 4420"),
+        "{text}"
+    );
+    assert!(!text.contains("disconnect"), "{text}");
+    assert!(text.contains("\nsound: "), "{text}");
     let two = |look: &mut Look, policy: &str| {
         let mut second = look.facts.controllers[0].clone();
         second.name = "nvme1".into();

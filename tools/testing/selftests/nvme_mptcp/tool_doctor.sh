@@ -74,7 +74,7 @@ test_one_setting_at_a_time() {
 
 	on_host ethtool -s host0 speed 10000 duplex full
 	on_host ethtool -s host1 speed 100 duplex full
-	finds host unequal-links
+	hints host unequal-links
 	said 'host1 runs at 100 Mbit/s'
 	on_host ethtool -s host1 speed 10000 duplex full
 
@@ -141,6 +141,15 @@ test_routes() {
 	finds host asymmetric-route
 	said 'ip rule add from 10\.0\.0\.7'
 	finds host rp-filter
+	said 'the larger of 0 for all NICs and 1 for host3'
+	# Strict for all is no better, and 2 for the one NIC undoes both.
+	on_host sysctl -qw net.ipv4.conf.host3.rp_filter=0 net.ipv4.conf.all.rp_filter=1
+	finds host rp-filter
+	# shellcheck disable=SC2046 # a command
+	on_host $(sed -n 's/^    \(sysctl -w .*rp_filter=2\)$/\1/p' "$SCRATCH/said")
+	expect 1 host_tool doctor
+	said '^problem: asymmetric-route$'
+	! grep '^problem: rp-filter' "$SCRATCH/said" || fail "strict for all, loose for host3: it is loose"
 	# A controller that nobody answers is long in going.
 	disconnect
 	on_host ip route del 10.0.0.0/24 dev host0
@@ -195,8 +204,11 @@ test_controllers() {
 	finds host iopolicy-numa
 	said 'round-robin'
 	connect tcp --nr-io-queues=1
-	finds host tcp-controllers
-	said "$CTRL uses nvme-tcp"
+	echo round-robin >"$(echo /sys/class/nvme-subsystem/*/iopolicy)"
+	hints host tcp-controllers
+	said "with one NIC each: $CTRL"
+	# It is in use.
+	! grep disconnect "$SCRATCH/said" || fail "it advises to interrupt I/O"
 }
 
 # Looking takes no privilege; and who cannot look says so, instead of finding nothing.

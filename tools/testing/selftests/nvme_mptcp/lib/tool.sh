@@ -31,8 +31,20 @@ finds() {
 	local end=$1 name=$2
 	shift 2
 	expect 1 "${end}_tool" doctor "$@"
-	said "^problem: $name\$"
-	grep -A 2 "^problem: $name\$" "$SCRATCH/said" | grep '^    [^ ]' >/dev/null || fail "it tells nothing to do"
+	_told problem "$name"
+}
+
+# hints host|target NAME [OPTION...]: doctor there gives this hint, and calls it sound.
+hints() {
+	local end=$1 name=$2
+	shift 2
+	sound "$end" "$@"
+	_told hint "$name"
+}
+
+_told() {
+	said "^$1: $2\$"
+	grep -A 2 "^$1: $2\$" "$SCRATCH/said" | grep '^    [^ ]' >/dev/null || fail "it tells nothing to do"
 }
 
 # sound host|target [OPTION...]: doctor there finds nothing.
