@@ -103,14 +103,15 @@ impl Facts {
             connection.side = Side::Target;
             connection.port = Some(port.id.clone());
         } else {
-            let mut candidates = self.controllers.iter().filter(to);
-            let first = candidates.next()?;
+            let candidates: Vec<&Controller> = self.controllers.iter().filter(to).collect();
+            let first = candidates.first()?;
             // Two controllers at one address cannot be told apart by it.
-            if candidates.next().is_none() {
+            if candidates.len() == 1 {
                 connection.controller = Some(first.name.clone());
             }
-            // MPTCP was wanted by an MPTCP controller, so TCP is a fallback.
-            connection.fallback |= !connection.mptcp && first.transport == "mptcp";
+            // MPTCP was wanted by an MPTCP controller, so TCP is a fallback, if it is not of nvme-tcp beside it.
+            let wanted = |controller: &&Controller| controller.transport == "mptcp";
+            connection.fallback |= !connection.mptcp && candidates.iter().all(wanted);
         }
         Some(connection)
     }
@@ -199,6 +200,21 @@ mod tests {
         let found = facts.connections(vec![socket], paths);
         assert_eq!((found.len(), found[0].subflows.len()), (1, 1));
         assert!(found[0].fallback && !found[0].mptcp);
+    }
+
+    #[test]
+    fn nvme_tcp_beside_it_is_no_fallback() {
+        let mut facts = facts(1);
+        let mut second = facts.controllers[0].clone();
+        second.name = "nvme1".into();
+        second.transport = "tcp".into();
+        facts.controllers.push(second);
+        let (socket, paths) = sockets(1, &[0]);
+        let (_, mut plain) = sockets(2, &[0]);
+        plain[0].token = None;
+        let found = facts.connections(vec![socket], [paths, plain].concat());
+        let told: Vec<_> = found.iter().map(|one| (one.mptcp, one.fallback)).collect();
+        assert_eq!(told, [(true, false), (false, false)]);
     }
 
     #[test]
