@@ -100,7 +100,7 @@ test_starved_by_limits() {
 	on_host ip mptcp limits set subflows 2 add_addr_accepted 8
 	target
 	connect mptcp --nr-io-queues=1
-	wait_for 20 has_subflows 3
+	wait_for 20 _starved
 	finds host limits-too-small
 	said 'not all of the 4 NICs are used'
 	host_tool paths setup --host --apply
@@ -108,6 +108,9 @@ test_starved_by_limits() {
 	wait_for 20 _all_nics
 	sound host
 }
+
+# Of announcements that come at the same moment MPTCP (7.3) may take one more than it should, on some connection.
+_starved() { subflows host | grep -x 3 >/dev/null; }
 
 # With the target's announcements gone as well the host has one path, and each end says what is missing there.
 test_endpoints_missing() {
