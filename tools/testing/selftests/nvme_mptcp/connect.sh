@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # A controller from connect to disconnect, with the tools that administrators use.
-# debug: identify
 # shellcheck source=lib.sh
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
