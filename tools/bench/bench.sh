@@ -7,7 +7,8 @@
 #
 #   bench.sh [CASE...]      (scripts/bench runs it)
 #
-# Environment: RESULTS, ROUNDS, QUICK=1 (fewer peers and loads, shorter), RATE in Mbit/s of a NIC.
+# Environment: RESULTS, ROUNDS, QUICK=1 (fewer peers and loads, shorter), RATE in Mbit/s of a NIC,
+# MTU of the NICs that have a rate (equal, unequal, lossy, pull).
 here=${BASH_SOURCE[0]%/*}
 # shellcheck source=../testing/selftests/nvme_mptcp/lib.sh
 . "$here/../testing/selftests/nvme_mptcp/lib.sh"
@@ -20,7 +21,7 @@ here=${BASH_SOURCE[0]%/*}
 set -eE -o pipefail
 trap 'echo "${BASH_SOURCE[0]##*/}:$LINENO: status $?: $BASH_COMMAND" >&2' ERR
 
-QUICK=${QUICK:-0} RATE=${RATE:-100}
+QUICK=${QUICK:-0} RATE=${RATE:-100} MTU=${MTU:-1500}
 ROUNDS=${ROUNDS:-$((QUICK ? 1 : 3))}
 cases=("$@")
 ((${#cases[@]})) || cases=("${CASES[@]}")

@@ -106,6 +106,11 @@ case_scale() {
 
 # shape [NETEM-OPTION...]: all NICs at $RATE.
 shape() {
+	local i
+	for ((i = 0; i < NICS; i++)); do
+		ip -n $HOST_NS link set host$i mtu "$MTU"
+		ip -n $TARGET_NS link set tgt$i mtu "$MTU"
+	done
 	if (($#)); then
 		impair "$@" rate "${RATE}mbit" --
 	else
