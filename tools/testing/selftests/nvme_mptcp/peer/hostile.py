@@ -284,8 +284,10 @@ def capsule_without_its_data(_, host):
 
 
 def capsule_with_too_much_data(_, host):
+    """Of which the header tells. A target that ends the connection meanwhile must not keep it from being sent."""
     queue = host.queue(1)
-    queue.command(WRITE, bytes(65536), nsid=1, cdw10=read_write(0, 128))
+    fields = {"nsid": 1, "length": 65536, "sgl": pdu.IN_CAPSULE, "cdw10": read_write(0, 128)}
+    queue.send(pdu.build(Type.COMMAND, pdu.sqe(WRITE, 1, **fields), bytes(65536))[:4096])
     return TOO_MUCH, queue
 
 
