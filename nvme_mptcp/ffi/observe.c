@@ -40,7 +40,7 @@ static void observe_congestion(struct sock *ssk, char *name, size_t size)
 
 void ffi_connection_info(struct sock *sk, struct ffi_connection_info *info)
 {
-	struct mptcp_sock *msk = mptcp_sk(sk);
+	struct mptcp_sock *msk;
 
 	memset(info, 0, sizeof(*info));
 	lock_sock(sk);
@@ -49,6 +49,7 @@ void ffi_connection_info(struct sock *sk, struct ffi_connection_info *info)
 		observe_congestion(sk, info->congestion,
 				   sizeof(info->congestion));
 	} else {
+		msk = mptcp_sk(sk);
 		info->fallback = observe_fallback(msk);
 		info->token = msk->token;
 		info->retransmitted = msk->bytes_retrans;
