@@ -2,9 +2,7 @@
 
 //! Kernel MPTCP sockets.
 //!
-//! An MPTCP socket is not a `tcp_sock`, so none of the kernel's `tcp_sock_set_*()` may be used on
-//! it: every option goes through the socket's own `setsockopt`, which hands it on to the subflows.
-//! Options set before connecting reach the subflows that the path manager adds later.
+//! Their options are in [`options`](super::options).
 //!
 //! C headers: [`include/linux/net.h`](srctree/include/linux/net.h),
 //! [`include/net/mptcp.h`](srctree/include/net/mptcp.h); RFC 8684.

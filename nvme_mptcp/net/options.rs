@@ -2,8 +2,9 @@
 
 //! Options of MPTCP sockets.
 //!
-//! Each goes through the socket's own `setsockopt`, which hands it on to the subflows that there are
-//! and, if it is set before connecting, to those that the path manager adds later.
+//! An MPTCP socket is not a `tcp_sock`, so none of the kernel's `tcp_sock_set_*()` may be used on
+//! it: every option goes through the socket's own `setsockopt`, which hands it on to the subflows.
+//! Options set before connecting reach the subflows that the path manager adds later.
 
 use super::mptcp::Socket;
 use crate::ffi::bindings;
