@@ -140,3 +140,89 @@ impl fmt::Display for Host<'_> {
         self.0.display(f, false)
     }
 }
+
+#[cfg_attr(host, kunit_tests(nvme_mptcp_address))]
+#[cfg_attr(target, kunit_tests(nvmet_mptcp_address))]
+mod tests {
+    use super::*;
+    use kernel::c_str;
+
+    #[cfg(host)]
+    const FAMILIES: [Family; 2] = [Family::Any; 2];
+    #[cfg(target)]
+    const FAMILIES: [Family; 2] = [Family::Ip4, Family::Ip6];
+
+    #[test]
+    fn what_is_parsed_is_shown_again() {
+        let port = c_str!("4420");
+        assert!(shows(
+            FAMILIES[0],
+            c_str!("10.0.0.2"),
+            port,
+            b"10.0.0.2:4420"
+        ));
+        assert!(shows(
+            FAMILIES[1],
+            c_str!("fd00::1"),
+            port,
+            b"[fd00::1]:4420"
+        ));
+        assert!(shows(
+            FAMILIES[1],
+            c_str!("fd00:0:0::1"),
+            port,
+            b"[fd00::1]:4420"
+        ));
+    }
+
+    #[test]
+    fn the_family_is_that_of_the_text() {
+        let [ip4, ip6] = FAMILIES;
+        let (ip4, ip6) = (
+            parse(ip4, c_str!("10.0.0.2"), c_str!("1")),
+            parse(ip6, c_str!("::1"), c_str!("65535")),
+        );
+        assert!(ip4.is_ok_and(|it| it.family() == bindings::AF_INET as c_int));
+        assert!(ip6.is_ok_and(|it| it.family() == bindings::AF_INET6 as c_int));
+    }
+
+    #[test]
+    fn malformed_ones_are_refused() {
+        for host in [
+            c_str!(""),
+            c_str!("10.0.0"),
+            c_str!("10.0.0.256"),
+            c_str!("10.0.0.2 "),
+            c_str!("fd00::1::2"),
+            c_str!("fd00::12345"),
+            c_str!("[fd00::1]"),
+            c_str!("localhost"),
+        ] {
+            for family in FAMILIES {
+                assert!(parse(family, host, c_str!("4420")).is_err());
+            }
+        }
+        for port in [c_str!(""), c_str!("x"), c_str!("65536"), c_str!("-1")] {
+            assert!(parse(FAMILIES[0], c_str!("10.0.0.2"), port).is_err());
+        }
+    }
+
+    #[test]
+    fn a_small_buffer_is_not_left() {
+        let address = parse(FAMILIES[0], c_str!("10.0.0.2"), c_str!("4420"));
+        let mut buf = [b'x'; 9];
+        let len = address.map_or(0, |it| it.format(&mut buf[..8], true));
+        assert_eq!(len, 7);
+        assert_eq!(buf, *b"10.0.0.\0x");
+    }
+
+    fn parse(family: Family, host: &CStr, port: &CStr) -> Result<Address> {
+        Address::parse(&NetNamespace::current(), family, host, Some(port))
+    }
+
+    fn shows(family: Family, host: &CStr, port: &CStr, expected: &[u8]) -> bool {
+        let mut buf = [0; 64];
+        let len = parse(family, host, port).map_or(0, |it| it.format(&mut buf, true));
+        buf[..len] == *expected
+    }
+}

@@ -63,7 +63,8 @@ pub(crate) fn room(subflows: &[Subflow]) -> Result<u64, u64> {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, host))]
+#[cfg_attr(not(test), kernel::prelude::kunit_tests(nvme_mptcp_allowance))]
 mod tests {
     use super::*;
 

@@ -154,3 +154,55 @@ fn jiffies() -> u64 {
 fn reached(a: u64, b: u64) -> bool {
     a.wrapping_sub(b) < 1 << 63
 }
+
+#[cfg(host)]
+#[kernel::prelude::kunit_tests(nvme_mptcp_gate)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_wrap_around() {
+        assert!(reached(5, 5) && reached(6, 5) && !reached(4, 5));
+        assert!(reached(3, u64::MAX - 3) && !reached(u64::MAX - 3, 3));
+        let progress = Progress {
+            acked: u64::MAX - 9,
+            written: 10,
+        };
+        assert_eq!(progress.unacked(), 20);
+    }
+
+    #[test]
+    fn an_open_one_does_not_open() {
+        let gate = Gate::new();
+        assert!(!gate.is_closed());
+        assert!(!gate.opens(u64::MAX));
+    }
+
+    #[test]
+    fn a_closed_one_opens_once_and_in_time() {
+        let gate = Gate::new();
+        gate.until.store(1000, Relaxed);
+        // Within a tick: after more it would open for that.
+        let opened = loop {
+            let now = jiffies();
+            gate.since.store(now, Relaxed);
+            gate.closed.store(true, Relaxed);
+            let opened = gate.opens(999);
+            if jiffies() == now {
+                break opened;
+            }
+        };
+        assert!(!opened && gate.is_closed());
+        assert!(gate.opens(1000) && !gate.is_closed());
+        assert!(!gate.opens(1000));
+    }
+
+    #[test]
+    fn one_that_is_closed_for_more_than_a_tick_opens() {
+        let gate = Gate::new();
+        gate.until.store(1000, Relaxed);
+        gate.since.store(jiffies().wrapping_sub(2), Relaxed);
+        gate.closed.store(true, Relaxed);
+        assert!(gate.opens(0) && !gate.is_closed());
+    }
+}

@@ -136,3 +136,44 @@ impl Drop for NoReclaim {
         unsafe { bindings::ffi_memalloc_noreclaim_restore(self.0) };
     }
 }
+
+#[cfg(host)]
+#[kernel::prelude::kunit_tests(nvme_mptcp_work)]
+mod tests {
+    use super::*;
+    use kernel::time::{
+        delay::fsleep,
+        Delta, //
+    };
+
+    #[test]
+    fn a_deadline_passes() {
+        let (soon, late) = (Deadline::in_ms(1), Deadline::in_ms(3_600_000));
+        fsleep(Delta::from_millis(50));
+        assert!(soon.passed() && !late.passed());
+    }
+
+    #[test]
+    fn the_worker_is_who_has_entered() {
+        let worker = Worker::none();
+        assert!(!worker.is_current());
+        {
+            let _working = worker.enter();
+            assert!(worker.is_current());
+        }
+        assert!(!worker.is_current());
+    }
+
+    #[test]
+    fn scopes_nest() {
+        assert!(!in_reclaim());
+        let outer = NoReclaim::enter();
+        {
+            let _inner = NoReclaim::enter();
+            assert!(in_reclaim());
+        }
+        assert!(in_reclaim());
+        drop(outer);
+        assert!(!in_reclaim());
+    }
+}

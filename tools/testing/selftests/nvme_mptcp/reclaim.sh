@@ -29,11 +29,15 @@ confined() {
 # written: MiB that the controller has written.
 written() { awk '{ print int($7 / 2048) }' "/sys/block/$(path_device)/stat"; }
 
-# A file that is larger than the memory, written through the page cache.
+# A file that is larger than the memory, written through the page cache. At most half of the memory may wait to be written: a
+# cgroup without an io controller is else full of such pages, and the kernel gives up (kills) when none is written for
+# as long as it takes to look at all of them 16 times, which is not long on a fast processor with a slow disk.
 test_dirty_pages() {
 	file_system
 	head -c $((4 * MIB))M /dev/urandom >$SCRATCH/data
+	echo $((MIB << 19)) >/proc/sys/vm/dirty_bytes
 	confined dd if=$SCRATCH/data of=$SCRATCH/mnt/file bs=256k conv=fsync
+	echo 20 >/proc/sys/vm/dirty_ratio
 	note "memory $MIB MiB, file $((4 * MIB)) MiB, written $(written) MiB"
 	umount $SCRATCH/mnt
 	mount $DISK $SCRATCH/mnt
