@@ -93,77 +93,6 @@ int ffi_sock_set_congestion(struct socket *sock, const char *name)
 				  strlen(name));
 }
 
-/*
- * A socket that carries storage may be needed to write back dirty pages, so it
- * may use the memory reserves, must not wait for reclaim, and must not use the
- * page fragment of a task that is itself in the middle of an allocation.
- */
-void ffi_sock_storage_prepare(struct socket *sock)
-{
-	static atomic_t counted = ATOMIC_INIT(0);
-	struct sock *sk = sock->sk;
-
-	sk->sk_allocation = GFP_ATOMIC | __GFP_MEMALLOC;
-	sk->sk_use_task_frag = false;
-	/*
-	 * Once is enough, and not when a controller comes back: see
-	 * ffi_sock_storage_subflows().
-	 */
-	if (atomic_xchg(&counted, 1))
-		sock_set_flag(sk, SOCK_MEMALLOC);
-	else
-		sk_set_memalloc(sk);
-}
-
-/*
- * A subflow is a socket of its own, and inherits nothing of this, so it is done
- * to those that there are. Not by sk_set_memalloc(): that counts in a static
- * key, for which it takes the lock of CPU hotplug; who holds that may be waiting
- * for our requests, and the first connection of all has counted already.
- */
-void ffi_sock_storage_subflows(struct socket *sock)
-{
-	struct mptcp_subflow_context *subflow;
-	struct sock *sk = sock->sk;
-
-	lock_sock(sk);
-	mptcp_for_each_subflow(mptcp_sk(sk), subflow) {
-		struct sock *ssk = mptcp_subflow_tcp_sock(subflow);
-
-		if (sock_flag(ssk, SOCK_MEMALLOC))
-			continue;
-		lock_sock_nested(ssk, SINGLE_DEPTH_NESTING);
-		ssk->sk_allocation = GFP_ATOMIC | __GFP_MEMALLOC;
-		sock_set_flag(ssk, SOCK_MEMALLOC);
-		release_sock(ssk);
-	}
-	release_sock(sk);
-}
-
-/*
- * For lockdep only. The lock of a subflow is taken under that of its connection,
- * and both would be of the same class, that of the kernel's sockets. So a new
- * connection gets a class of its own, which also is not that of sockets of user
- * space, whose lock is taken under mmap_lock and file system locks, while ours is
- * taken when writing back for those same file systems. What a listener accepts
- * is a clone, with the class that sk_kern_sock tells: user space's.
- */
-void ffi_sock_reclassify(struct socket *sock)
-{
-#ifdef CONFIG_DEBUG_LOCK_ALLOC
-	static struct lock_class_key sk_key[2], slock_key[2];
-	struct sock *sk = sock->sk;
-	int i = sk->sk_family == AF_INET6;
-
-	if (WARN_ON_ONCE(!sock_allow_reclassification(sk)))
-		return;
-	sock_lock_init_class_and_name(sk, "slock-" KBUILD_MODNAME,
-				      &slock_key[i], "sk_lock-" KBUILD_MODNAME,
-				      &sk_key[i]);
-	sk->sk_kern_sock = 0;
-#endif
-}
-
 int ffi_sock_send_bvec(struct socket *sock, struct bio_vec *bv,
 		       unsigned int nr, size_t len, int flags)
 {
@@ -171,84 +100,6 @@ int ffi_sock_send_bvec(struct socket *sock, struct bio_vec *bv,
 
 	iov_iter_bvec(&msg.msg_iter, ITER_SOURCE, bv, nr, len);
 	return sock_sendmsg(sock, &msg);
-}
-
-bool ffi_sock_is_mptcp(struct socket *sock)
-{
-	return sock->sk->sk_protocol == IPPROTO_MPTCP;
-}
-
-u64 ffi_mptcp_written(struct sock *sk)
-{
-	return READ_ONCE(mptcp_sk(sk)->write_seq);
-}
-
-/* 0 for a plain TCP socket, which tells of room only when it was waited for. */
-u64 ffi_mptcp_acked(struct sock *sk)
-{
-	if (sk->sk_protocol != IPPROTO_MPTCP)
-		return 0;
-	return READ_ONCE(mptcp_sk(sk)->snd_una);
-}
-
-static bool mptcp_looks_stuck(struct sock *sk)
-{
-	struct mptcp_sock *msk = mptcp_sk(sk);
-	u64 next;
-
-	if (!mptcp_send_head(sk))
-		return false;
-	next = READ_ONCE(msk->snd_nxt);
-	return next == READ_ONCE(msk->snd_una) &&
-	       before64(next, READ_ONCE(msk->wnd_end));
-}
-
-bool ffi_mptcp_is_stuck(struct sock *sk)
-{
-	if (sk->sk_protocol != IPPROTO_MPTCP || !mptcp_looks_stuck(sk))
-		return false;
-	/* Or an acknowledgement is just making it send: that is over then. */
-	lock_sock(sk);
-	release_sock(sk);
-	return mptcp_looks_stuck(sk);
-}
-
-void ffi_mptcp_push(struct sock *sk)
-{
-	lock_sock(sk);
-	if (mptcp_send_head(sk)) {
-		mptcp_data_lock(sk);
-		mptcp_sk(sk)->cb_flags |= BIT(MPTCP_PUSH_PENDING);
-		mptcp_data_unlock(sk);
-	}
-	release_sock(sk);
-}
-
-unsigned int ffi_mptcp_subflows(struct sock *sk, struct ffi_subflow *subflows,
-				unsigned int max)
-{
-	struct mptcp_subflow_context *subflow;
-	unsigned int n = 0;
-
-	lock_sock(sk);
-	mptcp_for_each_subflow(mptcp_sk(sk), subflow) {
-		struct sock *ssk = mptcp_subflow_tcp_sock(subflow);
-		struct tcp_sock *tp = tcp_sk(ssk);
-
-		if (n == max)
-			break;
-		if (!__mptcp_subflow_active(subflow))
-			continue;
-		/* A snapshot is enough, so without the subflow's lock. */
-		subflows[n++] = (struct ffi_subflow){
-			.rate = READ_ONCE(ssk->sk_pacing_rate),
-			.unsent = READ_ONCE(tp->write_seq) -
-				  READ_ONCE(tp->snd_nxt),
-			.min_rtt = tcp_min_rtt(tp),
-		};
-	}
-	release_sock(sk);
-	return n;
 }
 
 void ffi_sock_swap_callbacks(struct sock *sk,
@@ -381,4 +232,5 @@ unsigned long ffi_current_task(void)
 	return in_task() ? (unsigned long)current : 0;
 }
 
+#include "mptcp.c"
 #include "observe.c"

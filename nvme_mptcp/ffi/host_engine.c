@@ -59,7 +59,11 @@ static bool engine_change_state(struct nvme_ctrl *ctrl,
  * queue's work must be in one workqueue, or it could run twice at once.
  */
 static bool engine_queue_work(struct work_struct *io_work);
-#define queue_work_on(cpu, wq, work) engine_queue_work(work)
+#define queue_work_on(cpu, wq, work) ({					\
+	BUILD_BUG_ON_MSG(__builtin_strcmp(#work, "&queue->io_work"),	\
+			 "tcp.c queues other work");			\
+	engine_queue_work(work);					\
+})
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-function"

@@ -59,7 +59,12 @@ static int engine_recv_data(struct nvmet_tcp_queue *queue, struct msghdr *msg);
 /* tcp.c queues the io_work for each command that has been executed. */
 static void engine_queue_work(int cpu, struct workqueue_struct *wq,
 			      struct work_struct *work);
-#define queue_work_on(cpu, wq, work) engine_queue_work(cpu, wq, work)
+#define queue_work_on(cpu, wq, work) ({					\
+	BUILD_BUG_ON_MSG(__builtin_strcmp(#work, "&queue->io_work") &&	\
+			 __builtin_strcmp(#work, "&cmd->queue->io_work"), \
+			 "tcp.c queues other work");			\
+	engine_queue_work(cpu, wq, work);				\
+})
 
 /* Any peer can cause these, as often as it likes. */
 #undef pr_err
@@ -184,181 +189,7 @@ int target_engine_priority(void)
 	return so_priority;
 }
 
-/* Queues. */
-
-static void engine_io_work(struct work_struct *work)
-{
-	struct target_engine *engine = container_of(work, struct target_engine,
-						    tcp.io_work);
-
-	/*
-	 * What arrives from now on queues this work anew, so once the socket
-	 * was found empty this run need not look again.
-	 */
-	engine->drained = false;
-	WRITE_ONCE(engine->worker, current);
-	engine->ops->io_work(engine->owner);
-	WRITE_ONCE(engine->worker, NULL);
-}
-
-static void engine_release_work(struct work_struct *work)
-{
-	struct target_engine *engine = container_of(work, struct target_engine,
-						    tcp.release_work);
-
-	engine->ops->release_work(engine->owner);
-}
-
-static void engine_check_work(struct work_struct *work)
-{
-	struct target_engine *engine = container_of(to_delayed_work(work),
-						    struct target_engine,
-						    check_work);
-
-	engine->ops->check_work(engine->owner);
-}
-
-struct nvmet_tcp_queue *
-target_engine_alloc(struct nvmet_port *nport, struct socket *sock,
-		    const struct nvmet_fabrics_ops *fabrics,
-		    const struct target_engine_ops *ops)
-{
-	struct target_engine *engine;
-	struct nvmet_tcp_queue *queue;
-	int ret;
-
-	engine = kzalloc_obj(*engine);
-	if (!engine)
-		return ERR_PTR(-ENOMEM);
-	engine->port.nport = nport;
-	engine->fabrics = fabrics;
-	engine->ops = ops;
-	INIT_LIST_HEAD(&engine->unsent);
-
-	queue = &engine->tcp;
-	queue->sock = sock;
-	queue->port = &engine->port;
-	queue->state = NVMET_TCP_Q_CONNECTING;
-	spin_lock_init(&queue->state_lock);
-	kref_init(&queue->kref);
-	INIT_WORK(&queue->io_work, engine_io_work);
-	INIT_WORK(&queue->release_work, engine_release_work);
-	INIT_DELAYED_WORK(&engine->check_work, engine_check_work);
-	INIT_LIST_HEAD(&queue->free_list);
-	INIT_LIST_HEAD(&queue->resp_send_list);
-	init_llist_head(&queue->resp_list);
-
-	queue->idx = ida_alloc(&nvmet_tcp_queue_ida, GFP_KERNEL);
-	if (queue->idx < 0) {
-		ret = queue->idx;
-		goto free_engine;
-	}
-	ret = nvmet_tcp_alloc_cmd(queue, &queue->connect);
-	if (ret)
-		goto free_id;
-	nvmet_cq_init(&queue->nvme_cq);
-	ret = nvmet_sq_init(&queue->nvme_sq, &queue->nvme_cq);
-	if (ret)
-		goto free_connect;
-	nvmet_prepare_receive_pdu(queue);
-	return queue;
-
-free_connect:
-	nvmet_cq_put(&queue->nvme_cq);
-	nvmet_tcp_free_cmd(&queue->connect);
-free_id:
-	page_frag_cache_drain(&queue->pf_cache);
-	ida_free(&nvmet_tcp_queue_ida, queue->idx);
-free_engine:
-	kfree(engine);
-	return ERR_PTR(ret);
-}
-
-void target_engine_start(struct nvmet_tcp_queue *queue, void *owner)
-{
-	to_engine(queue)->owner = owner;
-	if (idle_poll_period_usecs)
-		nvmet_tcp_arm_queue_deadline(queue);
-}
-
-/*
- * In the order of nvmet_tcp_release_queue_work(); the socket's callbacks are
- * gone.
- */
-void target_engine_stop(struct nvmet_tcp_queue *queue)
-{
-	struct target_engine *engine = to_engine(queue);
-
-	if (engine->stopped)
-		return;
-	engine->stopped = true;
-	/*
-	 * Commands that are being executed would have it run again, and it would
-	 * take in more of them, from what is read ahead.
-	 */
-	disable_work_sync(&queue->io_work);
-	queue->rcv_state = NVMET_TCP_RECV_ERR;
-	/*
-	 * Not earlier: the command that ends its own controller is answered first, or
-	 * the host waits for that until it times out. And not later: commands may take
-	 * long, and the host shall know at once.
-	 */
-	kernel_sock_shutdown(queue->sock, SHUT_RDWR);
-	nvmet_tcp_uninit_data_in_cmds(queue);
-	nvmet_sq_destroy(&queue->nvme_sq);
-	nvmet_cq_put(&queue->nvme_cq);
-	cancel_delayed_work_sync(&engine->check_work);
-}
-
-void target_engine_free(struct nvmet_tcp_queue *queue)
-{
-	target_engine_stop(queue);
-	nvmet_tcp_free_cmd_data_in_buffers(queue);
-	nvmet_tcp_free_cmds(queue);
-	ida_free(&nvmet_tcp_queue_ida, queue->idx);
-	page_frag_cache_drain(&queue->pf_cache);
-	kfree(to_engine(queue));
-}
-
-void target_engine_release(struct nvmet_tcp_queue *queue)
-{
-	nvmet_tcp_schedule_release_queue(queue);
-}
-
-void target_engine_kick(struct nvmet_tcp_queue *queue)
-{
-	queue_work_on(queue_cpu(queue), nvmet_tcp_wq, &queue->io_work);
-}
-
-/*
- * tcp.c works on the CPU that a connection's packets come in on. TCP keeps that
- * in its socket, MPTCP in those of the subflows only, so for the connection it
- * is done here.
- */
-void target_engine_data_ready(struct nvmet_tcp_queue *queue)
-{
-	struct target_engine *engine = to_engine(queue);
-
-	/* Its own doing, by letting go of the lock: it will look again. */
-	if (in_task() && READ_ONCE(engine->worker) == current) {
-		engine->again = true;
-		engine->drained = false;
-		return;
-	}
-	sk_incoming_cpu_update(queue->sock->sk);
-	target_engine_kick(queue);
-}
-
-bool target_engine_check_in(struct nvmet_tcp_queue *queue, unsigned int seconds)
-{
-	return queue_delayed_work(nvmet_wq, &to_engine(queue)->check_work,
-				  secs_to_jiffies(seconds));
-}
-
-void target_engine_check_not(struct nvmet_tcp_queue *queue)
-{
-	cancel_delayed_work(&to_engine(queue)->check_work);
-}
+#include "target_queue.c"
 
 int target_engine_id(struct nvmet_tcp_queue *queue)
 {
@@ -403,29 +234,6 @@ void *target_engine_owner_of_sq(struct nvmet_sq *sq)
 void *target_engine_owner_of_req(struct nvmet_req *req)
 {
 	return target_engine_owner_of_sq(req->sq);
-}
-
-int target_engine_install(struct nvmet_tcp_queue *queue)
-{
-	int ret;
-
-	/*
-	 * nvmet limits I/O queues only, and anybody may connect an admin queue to
-	 * the discovery subsystem.
-	 */
-	if (!queue->nvme_sq.size || queue->nvme_sq.size > NVMET_MAX_QUEUE_SIZE) {
-		pr_warn("queue %d: a queue of %u entries, at most %u are served\n",
-			queue->idx, queue->nvme_sq.size, NVMET_MAX_QUEUE_SIZE);
-		return -EINVAL;
-	}
-	queue->nr_cmds = queue->nvme_sq.size * 2;
-	ret = nvmet_tcp_alloc_cmds(queue);
-	if (ret) {
-		queue->nr_cmds = 0;
-		/* Some were on it, and are freed. */
-		INIT_LIST_HEAD(&queue->free_list);
-	}
-	return ret;
 }
 
 #include "target_receive.c"

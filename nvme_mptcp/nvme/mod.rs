@@ -7,6 +7,7 @@ pub(crate) mod engine;
 pub(crate) mod fabrics;
 pub(crate) mod ops;
 pub(crate) mod params;
+mod queues;
 pub(crate) mod reference;
 pub(crate) mod request;
 pub(crate) mod status;

@@ -4,6 +4,7 @@
 //!
 //! C headers: `drivers/nvme/target/nvmet.h`, `nvme_mptcp/ffi/target_engine.h`
 
+pub(crate) mod answer;
 pub(crate) mod engine;
 pub(crate) mod params;
 pub(crate) mod port;

@@ -20,10 +20,12 @@ use crate::{
         },
         mptcp::Socket, //
     },
-    nvmet::engine::{
-        Answer,
-        Connection,
-        Engine, //
+    nvmet::{
+        answer::Answer,
+        engine::{
+            Connection,
+            Engine, //
+        }, //
     },
     observe::{
         counters::{
