@@ -206,7 +206,8 @@ test_delete_in_the_middle() {
 	freeze
 	disconnect
 	[[ -z $(controllers) && ! -e $DISK ]]
-	kill $FIO || true
+	# As in rmmod.sh: it ends by itself.
+	! wait "$FIO" || fail "the I/O has not noticed that its disk is gone"
 	thaw
 	connect mptcp
 	verify --bs=64k --size=2m
