@@ -23,17 +23,18 @@ passes() {
 	note "$1: $(grep -cE '^    ok ' "$dir/results") tests"
 }
 
-test_host() {
+# pass MODULE SUITE...: these are all.
+pass() {
 	local suite
-	modprobe nvme_mptcp
-	for suite in address allowance gate ledger paths work; do
-		passes nvme_mptcp_$suite
+	modprobe "$1"
+	[[ $(cd /sys/kernel/debug/kunit && printf '%s ' "$1"_*) == "$(printf "$1_%s " "${@:2}")" ]]
+	for suite in "${@:2}"; do
+		passes "$1_$suite"
 	done
 }
 
-test_target() {
-	modprobe nvmet_mptcp
-	passes nvmet_mptcp_address
-}
+test_host() { pass nvme_mptcp address allowance gate ledger paths work; }
+
+test_target() { pass nvmet_mptcp address; }
 
 run_tests "$@"
