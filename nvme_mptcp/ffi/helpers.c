@@ -227,6 +227,11 @@ unsigned int ffi_this_cpu(void)
 }
 
 /* 0 in an interrupt, where "current" is whom it has interrupted. */
+void ffi_smp_mb(void)
+{
+	smp_mb(); /* for what, its callers tell */
+}
+
 unsigned long ffi_current_task(void)
 {
 	return in_task() ? (unsigned long)current : 0;

@@ -105,6 +105,7 @@ struct workqueue_struct *ffi_alloc_workqueue(const char *name,
 unsigned long ffi_jiffies(void);
 unsigned long ffi_msecs_to_jiffies(unsigned int ms);
 unsigned int ffi_this_cpu(void);
+void ffi_smp_mb(void);
 unsigned long ffi_current_task(void);
 
 #endif

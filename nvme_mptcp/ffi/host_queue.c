@@ -55,7 +55,10 @@ void host_engine_queue_stop_receiving(struct nvme_tcp_queue *queue)
 
 void host_engine_queue_free(struct nvme_tcp_queue *queue)
 {
+	/* A new namespace or I/O scheduler may have requests made at any time. */
+	mutex_lock(&queue->pf_cache_lock);
 	page_frag_cache_drain(&queue->pf_cache);
+	mutex_unlock(&queue->pf_cache_lock);
 	queue->sock = NULL;
 	kfree(queue->pdu);
 	queue->pdu = NULL;

@@ -32,17 +32,35 @@ static void engine_set_out(struct nvme_tcp_request *req)
 	WRITE_ONCE(*engine_out(req), true);
 }
 
+/* Whether data for @rq have begun to come in: tcp.c will not ask again. */
+static bool engine_data_for(struct nvme_tcp_queue *queue, struct request *rq)
+{
+	struct nvme_tcp_data_pdu *pdu = queue->pdu;
+
+	return nvme_tcp_recv_state(queue) != NVME_TCP_RECV_PDU &&
+	       pdu->command_id == nvme_cid(rq);
+}
+
+static bool engine_is_answered(struct nvme_tcp_request *req)
+{
+	struct request *rq;
+
+	if (nvme_tcp_async_req(req))
+		return false;
+	rq = blk_mq_rq_from_pdu(req);
+	return blk_mq_rq_state(rq) != MQ_RQ_IN_FLIGHT ||
+	       engine_data_for(req->queue, rq);
+}
+
 /*
- * The request is the sender's again, if it has not been answered meanwhile.
- * Under the socket lock, under which answers are handled.
+ * The request is the sender's again, if it has not been answered meanwhile, nor
+ * is just being answered. Under the socket lock, under which answers are handled.
  */
 static bool engine_take_back(struct nvme_tcp_request *req)
 {
 	bool *out = engine_out(req);
 
-	if (!*out || (!nvme_tcp_async_req(req) &&
-		      blk_mq_rq_state(blk_mq_rq_from_pdu(req)) !=
-		      MQ_RQ_IN_FLIGHT))
+	if (!*out || engine_is_answered(req))
 		return false;
 	WRITE_ONCE(*out, false);
 	return true;

@@ -90,8 +90,17 @@ static void engine_queue_work(int cpu, struct workqueue_struct *wq,
  */
 #define ENGINE_READ_AHEAD	8192
 
-/* More than any message of an authentication. */
-#define ENGINE_AUTH_DATA	SZ_16K
+/* More than any fabrics command has, which messages of an authentication are. */
+#define ENGINE_FABRICS_DATA	SZ_16K
+
+/*
+ * Anybody may connect to the discovery subsystem: entries of a queue, of which
+ * hosts use 32, and data of a command. A host that reads a long log does it in
+ * pieces, or may have 255 entries at a time.
+ */
+#define ENGINE_DISC_ENTRIES	128
+#define ENGINE_DISC_READ	SZ_256K
+#define ENGINE_DISC_WRITE	SZ_4K
 
 struct target_engine {
 	struct nvmet_tcp_queue tcp;
@@ -102,6 +111,7 @@ struct target_engine {
 	void *owner;
 	struct task_struct *worker;	/* runs the io_work now */
 	struct delayed_work check_work;
+	struct delayed_work retry_work;
 	u64 received;			/* bytes, the read ahead ones too */
 	__le32 hdgst;			/* received with the last PDU */
 	bool stopped;
@@ -125,14 +135,15 @@ static struct nvmet_tcp_queue *engine_sq_queue(struct nvmet_sq *sq)
 }
 
 /* How much data a command may have. tcp.c would allocate it for a stranger. */
-static u32 engine_max_data(struct nvmet_sq *sq)
+static u32 engine_max_data(struct nvmet_sq *sq, struct nvme_command *cmd)
 {
 	if (!sq->ctrl)
 		return sizeof(struct nvmf_connect_data);
-#ifdef CONFIG_NVME_TARGET_AUTH
-	if (!sq->qid && sq->ctrl->host_key && !sq->authenticated)
-		return ENGINE_AUTH_DATA;
-#endif
+	/* On each queue these come before the authentication. */
+	if (nvme_is_fabrics(cmd))
+		return ENGINE_FABRICS_DATA;
+	if (nvmet_is_disc_subsys(sq->ctrl->subsys))
+		return nvme_is_write(cmd) ? ENGINE_DISC_WRITE : ENGINE_DISC_READ;
 	return U32_MAX;
 }
 
@@ -152,7 +163,7 @@ static bool engine_req_init(struct nvmet_req *req, struct nvmet_sq *sq)
 	if (ask && nvme_is_write(req->cmd))
 		WRITE_ONCE(queue->rcv_state, NVMET_TCP_RECV_DATA);
 	if (nvmet_req_init(req, sq, to_engine(queue)->fabrics)) {
-		if (le32_to_cpu(sgl->length) <= engine_max_data(sq))
+		if (le32_to_cpu(sgl->length) <= engine_max_data(sq, req->cmd))
 			return true;
 		nvmet_req_complete(req,
 				   NVME_SC_SGL_INVALID_DATA | NVME_STATUS_DNR);

@@ -75,6 +75,9 @@ void target_engine_release(struct nvmet_tcp_queue *queue);
 void target_engine_kick(struct nvmet_tcp_queue *queue);		/* atomic */
 void target_engine_data_ready(struct nvmet_tcp_queue *queue);	/* atomic */
 
+/* Has what MPTCP had no memory for sent, and io_work called, soon; atomic. */
+void target_engine_retry(struct nvmet_tcp_queue *queue);
+
 /*
  * Has check_work called in @seconds, unless it will be called anyway; atomic.
  * Returns whether that is new.

@@ -36,6 +36,16 @@ static void engine_check_work(struct work_struct *work)
 	engine->ops->check_work(engine->owner);
 }
 
+static void engine_retry_work(struct work_struct *work)
+{
+	struct target_engine *engine = container_of(to_delayed_work(work),
+						    struct target_engine,
+						    retry_work);
+
+	ffi_mptcp_push(engine->tcp.sock->sk);
+	target_engine_kick(&engine->tcp);
+}
+
 struct nvmet_tcp_queue *
 target_engine_alloc(struct nvmet_port *nport, struct socket *sock,
 		    const struct nvmet_fabrics_ops *fabrics,
@@ -62,6 +72,7 @@ target_engine_alloc(struct nvmet_port *nport, struct socket *sock,
 	INIT_WORK(&queue->io_work, engine_io_work);
 	INIT_WORK(&queue->release_work, engine_release_work);
 	INIT_DELAYED_WORK(&engine->check_work, engine_check_work);
+	INIT_DELAYED_WORK(&engine->retry_work, engine_retry_work);
 	INIT_LIST_HEAD(&queue->free_list);
 	INIT_LIST_HEAD(&queue->resp_send_list);
 	init_llist_head(&queue->resp_list);
@@ -100,6 +111,21 @@ void target_engine_start(struct nvmet_tcp_queue *queue, void *owner)
 }
 
 /*
+ * A command whose data are all there, but not their digest, is one that tcp.c
+ * forgets (7.3): it has not been executed, and does not need data. So nobody
+ * would give back its reference on the submission queue, which is waited for.
+ */
+static void engine_uninit_undigested(struct nvmet_tcp_queue *queue)
+{
+	struct nvmet_tcp_cmd *cmd = queue->cmd;
+
+	if (cmd && nvme_is_write(cmd->req.cmd) && cmd->req.transfer_len &&
+	    cmd->rbytes_done == cmd->req.transfer_len &&
+	    !cmd->req.cqe->status && !(cmd->flags & NVMET_TCP_F_INIT_FAILED))
+		nvmet_req_uninit(&cmd->req);
+}
+
+/*
  * In the order of nvmet_tcp_release_queue_work(); the socket's callbacks are
  * gone.
  */
@@ -115,6 +141,7 @@ void target_engine_stop(struct nvmet_tcp_queue *queue)
 	 * take in more of them, from what is read ahead.
 	 */
 	disable_work_sync(&queue->io_work);
+	cancel_delayed_work_sync(&engine->retry_work);
 	queue->rcv_state = NVMET_TCP_RECV_ERR;
 	/*
 	 * Not earlier: the command that ends its own controller is answered first, or
@@ -123,6 +150,7 @@ void target_engine_stop(struct nvmet_tcp_queue *queue)
 	 */
 	kernel_sock_shutdown(queue->sock, SHUT_RDWR);
 	nvmet_tcp_uninit_data_in_cmds(queue);
+	engine_uninit_undigested(queue);
 	nvmet_sq_destroy(&queue->nvme_sq);
 	nvmet_cq_put(&queue->nvme_cq);
 	cancel_delayed_work_sync(&engine->check_work);
@@ -167,6 +195,11 @@ void target_engine_data_ready(struct nvmet_tcp_queue *queue)
 	target_engine_kick(queue);
 }
 
+void target_engine_retry(struct nvmet_tcp_queue *queue)
+{
+	queue_delayed_work(nvmet_tcp_wq, &to_engine(queue)->retry_work, HZ / 10);
+}
+
 bool target_engine_check_in(struct nvmet_tcp_queue *queue, unsigned int seconds)
 {
 	return queue_delayed_work(nvmet_wq, &to_engine(queue)->check_work,
@@ -180,15 +213,14 @@ void target_engine_check_not(struct nvmet_tcp_queue *queue)
 
 int target_engine_install(struct nvmet_tcp_queue *queue)
 {
+	u32 most = nvmet_is_disc_subsys(queue->nvme_sq.ctrl->subsys) ?
+		   ENGINE_DISC_ENTRIES : NVMET_MAX_QUEUE_SIZE;
 	int ret;
 
-	/*
-	 * nvmet limits I/O queues only, and anybody may connect an admin queue to
-	 * the discovery subsystem.
-	 */
-	if (!queue->nvme_sq.size || queue->nvme_sq.size > NVMET_MAX_QUEUE_SIZE) {
+	/* nvmet limits I/O queues only. */
+	if (!queue->nvme_sq.size || queue->nvme_sq.size > most) {
 		pr_warn("queue %d: a queue of %u entries, at most %u are served\n",
-			queue->idx, queue->nvme_sq.size, NVMET_MAX_QUEUE_SIZE);
+			queue->idx, queue->nvme_sq.size, most);
 		return -EINVAL;
 	}
 	queue->nr_cmds = queue->nvme_sq.size * 2;

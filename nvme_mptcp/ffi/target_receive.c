@@ -92,7 +92,9 @@ static bool engine_capsule_too_large(struct nvmet_tcp_queue *queue)
 {
 	struct nvmet_port *nport = to_engine(queue)->port.nport;
 
-	return engine_capsule_data(queue) > nport->inline_data_size;
+	/* Of more tcp.c would fail the command before it takes the data. */
+	return engine_capsule_data(queue) >
+	       min_t(u32, nport->inline_data_size, NVMET_TCP_MAXH2CDATA);
 }
 
 /*

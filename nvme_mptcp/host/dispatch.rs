@@ -42,7 +42,12 @@ fn queue_rq<T: Operations<Queue = Queue>>(
     let queue = hctx.queue();
 
     if !request::check_ready(queue.ctrl(), &rq, queue.is_live()) {
-        return request::fail_nonready(queue.ctrl(), rq);
+        let status = request::fail_nonready(queue.ctrl(), rq);
+        // If it counts as done, blk-mq does not commit those that came before it.
+        if last {
+            queue.commit();
+        }
+        return status;
     }
     let status = request::setup(hctx, &rq);
     if status == BlkStatus::OK {

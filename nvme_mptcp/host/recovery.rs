@@ -24,10 +24,11 @@ impl MptcpCtrl {
     /// Error recovery: tears everything down, fails or requeues what was in flight.
     pub(crate) fn recover(&self) {
         let _scope = NoIo::enter();
-        self.stop_watching();
         self.stop_keep_alive();
         self.flush_async_event();
         self.tear_down_io(false);
+        // Not before: it waits for the locks of sockets, and until then I/O does for the end of theirs.
+        self.stop_watching();
         // What waits is to fail fast, or to wait in the multipath layer, not here.
         self.unquiesce_io_queues();
         self.tear_down_admin(false);
@@ -104,6 +105,8 @@ impl MptcpCtrl {
         if self.state() != State::Connecting {
             return;
         }
+        // As error recovery leaves them: a reset has quiesced them, and what waits in them may fail fast.
+        self.unquiesce_io_queues();
         if self.should_reconnect(status) {
             let delay = self.options().reconnect_delay();
             dev_info!(self.device(), "Reconnecting in {delay} seconds...\n");

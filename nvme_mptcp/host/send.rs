@@ -99,6 +99,14 @@ impl Sender {
             queue.forget();
         }
         self.closed = true;
+        self.refuse_all(queue);
+    }
+
+    /// Fails what was given to the queue after its connection had been closed.
+    fn refuse_all(&self, queue: &EngineQueue) {
+        while let Some(req) = self.closed.then(|| queue.pop()).flatten() {
+            req.refuse();
+        }
     }
 
     /// Whether MPTCP waits for memory, and for somebody who has it try again.
@@ -118,20 +126,19 @@ impl Sender {
     ///
     /// # Errors
     ///
-    /// When the connection is broken, or the peer asked for data that is not there. The requests of
-    /// the batch have been failed then.
+    /// When the connection is broken, or the peer asked for data that is not there. `broken` is told
+    /// first, and says whether the requests of the batch are to fail; otherwise somebody cancels them.
     pub(crate) fn send_batch(
         &mut self,
         queue: &EngineQueue,
         gate: &Gate,
         counters: &Counters,
+        broken: impl Fn(Error) -> bool,
     ) -> Result<Sent> {
         let Some(socket) = &self.socket else {
             // Authentication goes on after a command of it has timed out. While a connection is only
             // stopped its requests wait for it to be closed, so that nothing of them arrives later.
-            while let Some(req) = self.closed.then(|| queue.pop()).flatten() {
-                req.refuse();
-            }
+            self.refuse_all(queue);
             return Ok(Sent::Nothing);
         };
         if !queue.pending() {
@@ -145,7 +152,9 @@ impl Sender {
         }
         let described = Self::fill(queue, vector, ledger);
         if ledger.is_empty() {
-            return described.map(|()| Sent::Nothing);
+            return described.map(|()| Sent::Nothing).inspect_err(|e| {
+                broken(*e);
+            });
         }
         let mut count = SentBatch {
             pdus: ledger.len(),
@@ -162,6 +171,7 @@ impl Sender {
         vector.clear();
 
         let all = ledger.bytes();
+        let fails = sent.as_ref().is_err_and(|e| broken(*e));
         let mut settled = Ok(());
         ledger.settle(*sent.as_ref().unwrap_or(&0), |req, fate| {
             if matches!(fate, Fate::Done | Fate::Next) {
@@ -171,7 +181,9 @@ impl Sender {
                 Fate::Done => Ok(()),
                 Fate::Next => queue.requeue_next_pdu(req),
                 _ if sent.is_err() => {
-                    req.fail();
+                    if fails {
+                        req.fail();
+                    }
                     Ok(())
                 }
                 Fate::Partial(bytes) => queue.put_back(req, bytes),
@@ -193,7 +205,9 @@ impl Sender {
                 sent,
             )
         });
-        settled?;
+        settled.inspect_err(|e| {
+            broken(*e);
+        })?;
         if sent? == all {
             Ok(Sent::All)
         } else {

@@ -74,9 +74,11 @@ where
 /// Brings a new controller up; undoes all of it if that fails.
 fn connect(ctrl: &MptcpCtrl) -> Result<(), Status> {
     ctrl.add()?;
+    // At once: sysfs is there, and a new controller could be reset.
+    let connecting = ctrl.change_state(State::Connecting);
     // Without debugfs there is less to see, that is all.
     let _ = ctrl.publish();
-    let up = if ctrl.change_state(State::Connecting) {
+    let up = if connecting {
         ctrl.set_up(true)
     } else {
         Err(EINTR.into())

@@ -26,16 +26,18 @@ use core::{
     mem::size_of,
     ptr::NonNull, //
 };
+#[cfg(host)]
+use kernel::time::{
+    delay::fsleep,
+    Delta, //
+};
 use kernel::{
     error::to_result,
-    prelude::*,
-    time::{
-        delay::fsleep,
-        Delta, //
-    },
+    prelude::*, //
 };
 
 /// How long until a packet is tried again that there was no memory for.
+#[cfg(host)]
 const RETRY: Delta = Delta::from_millis(100);
 
 /// A kernel socket, created as an MPTCP one or accepted from an MPTCP listener.
@@ -233,6 +235,7 @@ impl Socket {
     }
 
     /// Has MPTCP try again after a while, when [`is_stuck`](Self::is_stuck). Sleeps.
+    #[cfg(host)]
     pub(crate) fn retry(&self) {
         fsleep(RETRY);
         // SAFETY: The socket is live, an MPTCP one as it could not be stuck otherwise, and we do not

@@ -218,6 +218,13 @@ impl<C: Connection> Engine<C> {
         unsafe { bindings::target_engine_fail(self.as_ptr(), error.to_errno()) };
     }
 
+    /// Has what MPTCP had no memory for sent, and then the io work run, after a while. For the io work
+    /// only.
+    pub(crate) fn retry_later(&self) {
+        // SAFETY: The queue is live.
+        unsafe { bindings::target_engine_retry(self.as_ptr()) };
+    }
+
     /// Has [`Connection::check`] called after that time, unless it will be anyway. Any context.
     ///
     /// Returns whether that is new.

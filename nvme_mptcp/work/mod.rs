@@ -37,6 +37,14 @@ pub(crate) fn msecs_to_jiffies(ms: u32) -> c_ulong {
     unsafe { bindings::ffi_msecs_to_jiffies(ms) }
 }
 
+/// Memory accesses before it come before those after it, for all CPUs. (The kernel crate's differ from
+/// release to release.)
+#[cfg(host)]
+pub(crate) fn full_barrier() {
+    // SAFETY: Has no other effect.
+    unsafe { bindings::ffi_smp_mb() };
+}
+
 /// The CPU we are on; a hint only, the task may move at any time.
 pub(crate) fn this_cpu() -> u32 {
     // SAFETY: Reads a per-CPU number.

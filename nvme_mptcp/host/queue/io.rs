@@ -19,6 +19,7 @@ use crate::{
         Sent, //
     },
     work::{
+        full_barrier,
         in_reclaim,
         this_cpu,
         Deadline, //
@@ -26,7 +27,10 @@ use crate::{
 };
 use kernel::{
     prelude::*,
-    sync::atomic::Relaxed, //
+    sync::atomic::{
+        Relaxed,
+        Release, //
+    }, //
 };
 
 /// How long the queue's work may keep a CPU before others get their turn.
@@ -57,6 +61,9 @@ impl Queue {
                     self.engine.kick();
                 }
             }
+            // Who has given something to the queue since, and found the sender locked, relies on us: the
+            // lock must be seen to be free before we look whether something waits.
+            full_barrier();
         }
         self.commit();
     }
@@ -69,17 +76,30 @@ impl Queue {
     }
 
     fn send(&self, sender: &mut Sender) -> Result<Sent> {
-        sender
-            .send_batch(&self.engine, &self.gate, &self.observed.counters)
-            .inspect_err(|e| {
-                dev_err!(
-                    self.ctrl().device(),
-                    "queue {}: send failed: {}\n",
-                    self.id,
-                    e.to_errno()
-                );
-                self.ctrl().error_recovery(Cause::Send);
-            })
+        sender.send_batch(&self.engine, &self.gate, &self.observed.counters, |e| {
+            self.send_failed(e)
+        })
+    }
+
+    /// The connection cannot be used any more. Whether its requests fail at once.
+    fn send_failed(&self, e: Error) -> bool {
+        dev_err!(
+            self.ctrl().device(),
+            "queue {}: send failed: {}\n",
+            self.id,
+            e.to_errno()
+        );
+        self.ctrl().error_recovery(Cause::Send);
+        // What comes from now on waits, or takes another path. If it were sent, and failed, again and
+        // again, its retries would be over before error recovery has begun.
+        self.live.store(false, Release);
+        self.fails_at_once()
+    }
+
+    /// Whether nobody cancels the requests of a connection that is broken. Error recovery and a reset do,
+    /// once nothing of them can arrive any more; but they may be waiting for an admin command before.
+    fn fails_at_once(&self) -> bool {
+        self.id == 0 || !matches!(self.ctrl().state(), CtrlState::Live | CtrlState::Resetting)
     }
 
     /// Receives what is there. Returns the bytes taken.
@@ -114,11 +134,8 @@ impl Queue {
             if let Some(mut sender) = self.sender.try_lock() {
                 match self.send(&mut sender) {
                     Ok(sent) => busy = sent == Sent::All,
-                    // Error recovery cancels the rest. But if the controller is connecting it does not
-                    // run, and somebody may wait for what is left: it fails as well.
-                    Err(_) if self.ctrl().state() != CtrlState::Live && self.engine.pending() => {
-                        break
-                    }
+                    // What is left fails as well, in the next run.
+                    Err(_) if self.fails_at_once() && self.engine.pending() => break,
                     Err(_) => return,
                 }
                 sender_is_ours = true;

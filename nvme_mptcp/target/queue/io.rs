@@ -58,7 +58,7 @@ impl Queue {
         if self.engine.is_released() {
             return None;
         }
-        if self.controller().is_none() {
+        if self.controller().is_none() && params::connect_timeout().is_some() {
             return Some("it has not connected to a controller in time");
         }
         if self.engine.is_idle() || params::stall_timeout().is_none() {
@@ -116,14 +116,14 @@ impl Queue {
         let mut steps = 0;
         // After an error the connection is being ended.
         if let Ok(pending) = self.turn(&mut io.batch, &mut steps) {
-            let stuck = self.socket.is_stuck();
-            if stuck {
-                self.socket.retry();
+            // Not here: many connections could be stuck, and keep the work of the others waiting.
+            if self.socket.is_stuck() {
+                self.engine.retry_later();
             }
             // Looking at the socket takes its lock, and letting go of it may bring more to receive,
             // which nobody else is told of.
             let again = self.engine.again();
-            if self.engine.keep_polling(steps) || pending || stuck || again {
+            if self.engine.keep_polling(steps) || pending || again {
                 self.engine.kick();
             }
             self.check_later(io);

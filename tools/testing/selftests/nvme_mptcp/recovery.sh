@@ -213,6 +213,34 @@ test_delete_in_the_middle() {
 	verify --bs=64k --size=2m
 }
 
+# Where nobody else tries again what has failed: I/O waits until the connection is back. What has been tried a few times
+# (nvme_core's max_retries) would fail, and that is soon when it fails at once.
+test_without_native_multipath() {
+	local i
+	core_multipath N
+	connect mptcp --reconnect-delay=1
+	fio_start --rw=randrw --verify=crc32c --verify_fatal=1 --bs=4k --iodepth=32 --numjobs=2 --offset_increment=16m --size=16m \
+		--time_based --runtime=3600
+	for i in 1 2 3 4 5 6; do
+		wait_for 20 io_runs
+		unserve 1
+		wait_for 20 in_state connecting
+		serve 1
+		wait_for 20 in_state live
+	done
+	wait_for 20 io_runs
+	fio_stop
+	[[ $(recoveries) == 6 ]]
+	disconnect
+	core_multipath Y
+}
+# core_multipath Y|N: loads nvme_core anew.
+core_multipath() {
+	unload nvme_mptcp nvme_tcp nvme_loop nvme_fabrics nvme_core
+	modprobe nvme_core multipath="$1"
+	((SLOW == 1)) || core_timeouts 30 60
+}
+
 # The target is set up anew, with the same disk: other kernel objects under the same names.
 test_restarted_target() {
 	local uuid

@@ -88,6 +88,17 @@ test_resets_at_each_moment() {
 	target_gets_rid "$BEFORE"
 }
 
+# Nobody waits for a command that has all its data, and will never have their digest: not the port, not the module.
+test_leaving_before_the_digest() {
+	connect mptcp
+	peer hostile undigested
+	verify --bs=64k --size=1m
+	disconnect
+	target_gets_rid "$BEFORE"
+	unserve 1
+	rmdir $NVMET/ports/1
+}
+
 # A host that has nothing to do, or is slow, is not one that misbehaves.
 test_idle_and_slow_hosts_stay() {
 	target_param connect_timeout 1
@@ -101,6 +112,8 @@ test_idle_and_slow_hosts_stay() {
 	[[ $(state) == live ]]
 	! says dropped || fail "was dropped"
 	! says "starting error recovery" || fail "was dropped"
+	target_param connect_timeout 0
+	peer protocol late_icreq
 }
 
 # Each way to break the protocol is answered with a C2HTermReq that names it, and ends that controller.

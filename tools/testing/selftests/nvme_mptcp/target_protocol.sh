@@ -13,7 +13,7 @@ setup() {
 # PDU by PDU (peer/protocol.py tells what each is).
 test_pdus() {
 	peer protocol initialization data_in_capsule data_by_r2t small_data_by_r2t digests success_flag no_data \
-		connect_first strangers_data large_admin_queue glued_and_split every_byte largest
+		connect_first strangers_data large_admin_queue strangers_discovery strangers_fabrics_data glued_and_split every_byte largest
 }
 
 test_dhchap() {

@@ -7,6 +7,7 @@ hostile.py ADDRESS PORT NQN unread         one that never reads the answers to i
 hostile.py ADDRESS PORT NQN unfinished     one that leaves a PDU unfinished
 hostile.py ADDRESS PORT NQN drip           one whose ICReq comes slowly, byte by byte
 hostile.py ADDRESS PORT NQN resets         some that reset the connection, one at each point of the protocol
+hostile.py ADDRESS PORT NQN undigested     some that leave between the data of a command and their digest
 hostile.py ADDRESS PORT NQN provoke        one for each way to break the protocol
 hostile.py ADDRESS PORT NQN leave HOW      some that leave in the middle of their work: close, reset, fatal, silent
 hostile.py ADDRESS PORT NQN storm COUNT    COUNT that come, work and leave, one after another, until nobody listens
@@ -25,7 +26,7 @@ import sys
 import time
 
 import pdu
-from host import ASYNC_EVENT, BLOCK, READ, WRITE, Closed, Connection, Host, read_write
+from host import ASYNC_EVENT, BLOCK, CONNECT, FABRICS, KEEP_ALIVE, READ, WRITE, Closed, Connection, Host, read_write
 from pdu import Type
 
 # Fatal error statuses of a C2HTermReq.
@@ -109,6 +110,30 @@ def resets(address, port, nqn):
         queue, tag = _r2t(host, next(number))
         queue.send(pdu.h2c_data(queue.cid, tag, 0, bytes(8192))[:end])
         drop([queue], "reset")
+    host.admin.close()
+
+
+def undigested(address, port, nqn):
+    """Some whose connection ends between the data of a command and their digest."""
+    fields = {"length": 4096, "sgl": pdu.IN_CAPSULE}
+    connect = pdu.build(Type.COMMAND, pdu.sqe(FABRICS, 1, fctype=CONNECT, **{**fields, "length": 1024}), bytes(1024), ddgst=True)
+    write = pdu.build(Type.COMMAND, pdu.sqe(WRITE, 1, nsid=1, **fields, cdw10=read_write(0, 8)), bytes(4096), ddgst=True)
+    number = itertools.count(1)
+    host = Host(address, port, nqn)
+    for mptcp, how, missing in itertools.product((True, False), ("close", "reset"), (1, 4)):
+        connection = Connection(address, port, mptcp=mptcp)
+        connection.initialize(digests=2)
+        connection.send(connect[:-missing])
+        capsule = host.queue(next(number), digests=2, mptcp=mptcp)
+        capsule.send(write[:-missing])
+        asked = host.queue(next(number), digests=2, mptcp=mptcp)
+        asked.command(WRITE, nsid=1, length=8192, cdw10=read_write(0, 16))
+        tag = asked.receive().transfer[1]
+        asked.send(pdu.h2c_data(asked.cid, tag, 0, bytes(8192), ddgst=True)[:-missing])
+        # What was sent has been received, though nothing of ours tells.
+        host.admin.command(KEEP_ALIVE)
+        host.admin.finish()
+        drop([connection, capsule, asked], how)
     host.admin.close()
 
 

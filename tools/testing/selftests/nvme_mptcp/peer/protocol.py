@@ -9,13 +9,16 @@ import os
 import socket
 import struct
 import sys
+import time
 
 import pdu
 from host import BLOCK, FABRICS, CONNECT, IDENTIFY, KEEP_ALIVE, READ, WRITE, Host, read_write
 from pdu import Type
 
 KIB = 1024
-CONTROLLER_BUSY = 0x181
+DISCOVERY = "nqn.2014-08.org.nvmexpress.discovery"
+GET_LOG_PAGE, SET_FEATURES, AUTH_SEND = 0x02, 0x09, 0x05
+CONTROLLER_BUSY, SGL_INVALID = 0x181, 0x00F
 INVALID_NAMESPACE, RESERVATION_CONFLICT = 0x00B, 0x083
 
 
@@ -173,6 +176,47 @@ def large_admin_queue(host):
         else:
             assert served, f"an admin queue of {entries} entries"
     host.controller = mine
+
+
+def strangers_discovery(host):
+    """Nor for a controller of the discovery subsystem, which anybody gets. The log can be read, in large pieces too."""
+    for entries, served in ((128, True), (129, False)):
+        mine = Host(host.address, host.port, DISCOVERY)
+        mine.controller = 0xFFFF
+        try:
+            mine.queue(0, entries=entries).close()
+        except AssertionError:
+            assert not served, f"no discovery queue of {entries} entries"
+        else:
+            assert served, f"a discovery queue of {entries} entries"
+        mine.admin.close()
+    admin = Host(host.address, host.port, DISCOVERY).admin
+    for length, status in ((4 * KIB, 0), (256 * KIB, 0), (512 * KIB, SGL_INVALID)):
+        dwords = length // 4 - 1
+        cdw10 = struct.pack("<II", (dwords & 0xFFFF) << 16 | 0x70, dwords >> 16)
+        admin.command(GET_LOG_PAGE, length=length, cdw10=cdw10)
+        assert len(admin.finish(status)[1]) == (0 if status else length)
+    admin.command(SET_FEATURES, length=1 << 20)
+    admin.finish(SGL_INVALID)
+    admin.close()
+
+
+def strangers_fabrics_data(host):
+    """Nor for what comes before an authentication, on any queue."""
+    for queue in (host.admin, host.queue(1)):
+        queue.command(FABRICS, fctype=AUTH_SEND, length=4 << 20)
+        queue.finish(SGL_INVALID)
+
+
+def late_icreq(host):
+    """When there is no time for it, a connection may wait as long as it likes before it is connected."""
+    connection = type(host.admin)(host.address, host.port)
+    connection.send(pdu.icreq()[:60])
+    time.sleep(0.5)
+    connection.send(pdu.icreq()[60:])
+    connection.receive()
+    assert not connection.ended(5), "dropped"
+    connection.close()
 
 
 def largest(host):
