@@ -307,11 +307,13 @@ class Rounds:
 
     def round(self, nth):
         """Lets the allocation number `nth` fail, or the next one that the kernel tells of. Returns where that was, nothing
-        if there are not so many."""
-        failed, places = True, ()
+        if there are not so many. Each is tried twice: what the kernel keeps for itself, as pages for the stacks of
+        allocations, it allocates once, and then it is the turn of what came after it.
+        """
+        failed, places, tries = True, (), 0
         while failed and not places:
-            failed, places = self.once(nth)
-            nth += 1
+            failed, places = self.once(nth + tries // 2)
+            tries += 1
         return places
 
     def once(self, nth):
