@@ -217,7 +217,9 @@ test_delete_in_the_middle() {
 # (nvme_core's max_retries) would fail, and that is soon when it fails at once.
 test_without_native_multipath() {
 	local i
+	target_clean
 	core_multipath N
+	target
 	connect mptcp --reconnect-delay=1
 	fio_start --rw=randrw --verify=crc32c --verify_fatal=1 --bs=4k --iodepth=32 --numjobs=2 --offset_increment=16m --size=16m \
 		--time_based --runtime=3600
@@ -232,6 +234,7 @@ test_without_native_multipath() {
 	fio_stop
 	[[ $(recoveries) == 6 ]]
 	disconnect
+	target_clean
 	core_multipath Y
 }
 # core_multipath Y|N: loads nvme_core anew.
