@@ -26,7 +26,7 @@ import sys
 import time
 
 import pdu
-from host import ASYNC_EVENT, BLOCK, CONNECT, FABRICS, KEEP_ALIVE, READ, WRITE, Closed, Connection, Host, read_write
+from host import ASYNC_EVENT, BLOCK, CONNECT, FABRICS, IDENTIFY, READ, WRITE, Closed, Connection, Host, read_write
 from pdu import Type
 
 # Fatal error statuses of a C2HTermReq.
@@ -131,7 +131,7 @@ def undigested(address, port, nqn):
         tag = asked.receive().transfer[1]
         asked.send(pdu.h2c_data(asked.cid, tag, 0, bytes(8192), ddgst=True)[:-missing])
         # What was sent has been received, though nothing of ours tells.
-        host.admin.command(KEEP_ALIVE)
+        host.admin.command(IDENTIFY, length=4096, cdw10=struct.pack("<I", 1))
         host.admin.finish()
         drop([connection, capsule, asked], how)
     host.admin.close()
