@@ -159,10 +159,12 @@ reader() {
 }
 
 test_reading_under_load() {
-	local i
+	local i readers
 	: >$SCRATCH/read
 	reader &
+	readers=$!
 	reader &
+	readers+=" $!"
 	for ((i = 0; i < 3; i++)); do
 		connect mptcp
 		fio_start --rw=randrw --verify=crc32c --verify_fatal=1 --bs=16k --iodepth=16 --size=16m --time_based --runtime=4
@@ -179,6 +181,9 @@ test_reading_under_load() {
 		serve 1
 	done
 	rm $SCRATCH/read
+	# Each is about to write how far it has come.
+	# shellcheck disable=SC2086 # a list
+	wait $readers
 	note "$(<$SCRATCH/rounds) rounds"
 	(($(<$SCRATCH/rounds) > 10))
 }
