@@ -35,7 +35,7 @@ faults_of() {
 		$4 == module && $2 ~ /[tT]/ { start = start ? start : $1; end = $1 } END { print start, end }')
 	# Not the page of a slab: the object that is allocated fails in another round. And not links in sysfs: when that of
 	# a subsystem fails the nvme core takes a lock that it has already (nvme_init_subsystem(), 7.3).
-	only_in fail_page_alloc reject new_slab
+	only_in fail_page_alloc reject new_slab allocate_slab
 	only_in failslab reject kernfs_create_link
 	for dir in $FAULTS; do
 		echo 32 >"$dir/stacktrace-depth"
@@ -53,11 +53,16 @@ faults_of() {
 	echo N >/sys/kernel/debug/fail_page_alloc/ignore-gfp-highmem
 }
 
-# only_in KIND require|reject FUNCTION: of this kind only what this function allocates fails, or just that does not.
+# only_in KIND require|reject FUNCTION...: of this kind only what this function allocates fails, or just that does not. Of
+# several it is the first that the compiler has not made a part of another.
 only_in() {
-	local start end
-	read -r start end < <(sort /proc/kallsyms | awk -v name="$3" '
-		start && !end { end = $1 } $3 == name { start = $1 } END { print start, end }')
+	local function start end
+	for function in "${@:3}"; do
+		read -r start end < <(sort /proc/kallsyms | awk -v name="$function" '
+			start && !end { end = $1 } $3 == name { start = $1 } END { print start, end }') || true
+		[[ -z $end ]] || break
+	done
+	[[ -n $end ]] || fail "the kernel has no function ${*:3}"
 	echo "0x$start" >"/sys/kernel/debug/$1/$2-start"
 	echo "0x$end" >"/sys/kernel/debug/$1/$2-end"
 }
