@@ -192,7 +192,7 @@ test_accept() {
 		1 ^__kmalloc.* < target_engine_alloc
 		1 ^nvmet_sq_init < target_engine_alloc
 		1 ^debugfs_create_dir < .*WorkItem::run
-		1 ^kernel_sendmsg < nvmet_tcp_handle_icreq < target_engine_recv
+		1 ^kernel_sendmsg < nvmet_tcp_handle_icreq .*< target_engine_recv
 		1 ^nvmet_execute_admin_connect < target_engine_recv
 		1 ^sock_sendmsg < ffi_sock_send_bvec .*Connection::io_work
 	END

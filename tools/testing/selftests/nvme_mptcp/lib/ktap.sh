@@ -168,8 +168,17 @@ _clean_up() {
 	return $status
 }
 
-# The kernel's log without what fault injection says about itself.
-_without_injected() { sed -E "/FAULT_INJECTION: forcing${INJECTED:-}/,/<\/TASK>/d"; }
+# The kernel's log without what fault injection says about itself. When two fail at once their lines are mixed, but not
+# those of a stack.
+_without_injected() {
+	sed -E "/FAULT_INJECTION: forcing${INJECTED:-}/,/<\/TASK>/d" | awk '
+		/Call Trace:/ { printf "%s", stack; stack = ""; within = 1; injected = 0 }
+		!within { print; next }
+		{ stack = stack $0 "\n" }
+		/should_fail_ex/ { injected = 1 }
+		/<\/TASK>/ { if (!injected) printf "%s", stack; stack = ""; within = 0 }
+		END { printf "%s", stack }'
+}
 
 # Runs the test $1, prints its result. Sets UNUSABLE if later tests could not be trusted.
 _run() {
