@@ -226,12 +226,12 @@ unsigned int ffi_this_cpu(void)
 	return raw_smp_processor_id();
 }
 
-/* 0 in an interrupt, where "current" is whom it has interrupted. */
 void ffi_smp_mb(void)
 {
 	smp_mb(); /* for what, its callers tell */
 }
 
+/* 0 in an interrupt, where "current" is whom it has interrupted. */
 unsigned long ffi_current_task(void)
 {
 	return in_task() ? (unsigned long)current : 0;

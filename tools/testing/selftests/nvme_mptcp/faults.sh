@@ -59,7 +59,7 @@ only_in() {
 	local function start end
 	for function in "${@:3}"; do
 		read -r start end < <(sort /proc/kallsyms | awk -v name="$function" '
-			start && !end { end = $1 } $3 == name { start = $1 } END { print start, end }') || true
+			start && !end { end = $1 } $3 == name { start = $1 } END { print start, end }')
 		[[ -z $end ]] || break
 	done
 	[[ -n $end ]] || fail "the kernel has no function ${*:3}"

@@ -115,9 +115,10 @@ def resets(address, port, nqn):
 
 def undigested(address, port, nqn):
     """Some whose connection ends between the data of a command and their digest."""
-    fields = {"length": 4096, "sgl": pdu.IN_CAPSULE}
-    connect = pdu.build(Type.COMMAND, pdu.sqe(FABRICS, 1, fctype=CONNECT, **{**fields, "length": 1024}), bytes(1024), ddgst=True)
-    write = pdu.build(Type.COMMAND, pdu.sqe(WRITE, 1, nsid=1, **fields, cdw10=read_write(0, 8)), bytes(4096), ddgst=True)
+    connect = pdu.sqe(FABRICS, 1, fctype=CONNECT, length=1024, sgl=pdu.IN_CAPSULE)
+    connect = pdu.build(Type.COMMAND, connect, bytes(1024), ddgst=True)
+    write = pdu.sqe(WRITE, 1, nsid=1, length=4096, sgl=pdu.IN_CAPSULE, cdw10=read_write(0, 8))
+    write = pdu.build(Type.COMMAND, write, bytes(4096), ddgst=True)
     number = itertools.count(1)
     host = Host(address, port, nqn)
     for mptcp, how, missing in itertools.product((True, False), ("close", "reset"), (1, 4)):
