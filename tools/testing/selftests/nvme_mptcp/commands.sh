@@ -129,7 +129,7 @@ test_namespace_events() {
 	mkdir $dir
 	echo $SCRATCH/file >$dir/device_path
 	echo 1 >$dir/buffered_io
-	echo 1 >$dir/enable
+	show_namespace $dir
 	DISK=${DISK%n1}n2
 	wait_for 20 _has_blocks 16384
 	verify --bs=64k --size=2m
@@ -138,7 +138,7 @@ test_namespace_events() {
 	wait_for 20 _has_blocks 32768
 	echo 0 >$dir/enable
 	wait_for 20 _has_blocks 0
-	echo 1 >$dir/enable
+	show_namespace $dir
 	wait_for 20 _has_blocks 32768
 	verify --bs=64k --size=2m
 	rmdir $dir

@@ -55,7 +55,7 @@ goes_by() {
 	((after - before > 4 << 20)) || fail "only $((after - before)) bytes went by NIC $1"
 }
 
-# The host learns of a new, a grown and a removed namespace without asking.
+# The host learns of a new and a removed namespace.
 test_namespaces_come_and_go() {
 	local dir=$NVMET/subsystems/$NQN/namespaces/2
 	port 1
@@ -63,7 +63,7 @@ test_namespaces_come_and_go() {
 	connect mptcp
 	mkdir "$dir"
 	backing second data 64 >"$dir/device_path"
-	echo 1 >"$dir/enable"
+	show_namespace "$dir"
 	wait_for 20 test -b "${DISK%1}2"
 	[[ $(blockdev --getsize64 "${DISK%1}2") == $((64 << 20)) ]]
 	echo 0 >"$dir/enable"

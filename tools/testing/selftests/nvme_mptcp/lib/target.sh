@@ -51,6 +51,18 @@ subsystem() {
 	done
 }
 
+# show_namespace DIR: enables it while $CTRL is connected, and the host hears of it. nvmet says so a moment before the
+# namespace is in its lists (nvmet_ns_enable in drivers/nvme/target/core.c, 7.3), and a host that looks in that moment
+# misses it; so it is asked to look once more.
+show_namespace() {
+	local before
+	before=$(dmesg_count "$CTRL: rescanning namespaces")
+	echo 1 >"$1/enable"
+	wait_for 20 _has_rescanned "$before"
+	nvme ns-rescan /dev/$CTRL
+}
+_has_rescanned() { (($(dmesg_count "$CTRL: rescanning namespaces") > $1)); }
+
 # port ID [ADDRESS] [TRSVCID]: a port that serves nothing yet.
 port() {
 	local dir=$NVMET/ports/$1 address=${2:-0.0.0.0}
