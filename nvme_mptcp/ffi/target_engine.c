@@ -200,6 +200,11 @@ int target_engine_priority(void)
 	return so_priority;
 }
 
+u32 target_engine_max_data(void)
+{
+	return NVMET_TCP_MAXH2CDATA;
+}
+
 #include "target_queue.c"
 
 int target_engine_id(struct nvmet_tcp_queue *queue)

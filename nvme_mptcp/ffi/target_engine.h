@@ -56,6 +56,7 @@ int target_engine_init(void *context);
 void target_engine_exit(void);
 void *target_engine_context(void);
 int target_engine_priority(void);	/* the so_priority parameter */
+u32 target_engine_max_data(void);	/* bytes that a PDU may carry */
 
 /*
  * Queues: one connection each. @sock and what @fabrics and @ops point to stay

@@ -118,12 +118,26 @@ impl PortConfig {
         BStr::from_bytes(text(&self.disc_addr().trsvcid).to_bytes())
     }
 
-    /// Sets how much data a command capsule may carry, unless the administrator has.
-    pub(crate) fn set_default_inline_data_size(&self) {
-        // SAFETY: The port is live, and nvmet holds its configuration lock while it enables a port.
-        unsafe {
-            if (*self.as_ptr()).inline_data_size < 0 {
-                (*self.as_ptr()).inline_data_size = INLINE_DATA_SIZE;
+    /// Settles how much data a command capsule may carry, in bytes: what the administrator has configured, if anything,
+    /// but not more than the engine takes in a PDU. Returns what is too much for it. To be called while the port is
+    /// being enabled.
+    pub(crate) fn settle_inline_data_size(&self) -> Result<(), c_int> {
+        // SAFETY: Has no requirements.
+        let most = unsafe { bindings::target_engine_max_data() };
+        let most = c_int::try_from(most).unwrap_or(c_int::MAX);
+        // SAFETY: The port is live, and nvmet holds its configuration lock while it enables a port, so that nobody else
+        // accesses the field.
+        let size = unsafe { &mut (*self.as_ptr()).inline_data_size };
+        match *size {
+            wanted if wanted > most => {
+                *size = most;
+                Err(wanted)
+            }
+            wanted => {
+                if wanted < 0 {
+                    *size = INLINE_DATA_SIZE;
+                }
+                Ok(())
             }
         }
     }

@@ -99,7 +99,9 @@ impl Port {
                 pr_err!("port {id}: malformed address '{host}' or service id '{service}'\n");
             }
         })?;
-        config.set_default_inline_data_size();
+        if let Err(wanted) = config.settle_inline_data_size() {
+            pr_warn!("port {id}: param_inline_data_size {wanted} is more than a PDU may carry, and reduced to that\n");
+        }
 
         let socket = Self::listen(&net, &address).inspect_err(|e| {
             pr_err!("port {id}: cannot listen on {address}: {e:?}\n");

@@ -99,7 +99,7 @@ test_network_namespace() {
 
 # inline_data_size is what a command may carry (IOCCSZ, in 16 bytes, with the command).
 test_inline_data_size() {
-	local size
+	local size device
 	port 1
 	for size in default 4096 65536; do
 		[[ $size == default ]] || echo "$size" >$NVMET/ports/1/param_inline_data_size
@@ -112,6 +112,18 @@ test_inline_data_size() {
 		disconnect
 		unserve 1
 	done
+	# A PDU carries 4 MiB at most.
+	echo 8388608 >$NVMET/ports/1/param_inline_data_size
+	serve 1
+	says 'port 1: param_inline_data_size 8388608 is more than a PDU may carry'
+	[[ $(<$NVMET/ports/1/param_inline_data_size) == 4194304 ]]
+	peer hostile provoke capsule_beyond_a_pdu
+	connect mptcp
+	[[ $(nvme id-ctrl /dev/$CTRL -o json | jq .ioccsz) == $(((4194304 + 64) / 16)) ]]
+	for device in $(path_device) ${DISK#/dev/}; do
+		echo 4096 >"/sys/block/$device/queue/max_sectors_kb"
+	done
+	verify --bs=4m --size=16m --iomem=mmap
 }
 
 test_max_queue_size() {

@@ -317,6 +317,15 @@ def capsule_with_too_much_data(_, host):
     return TOO_MUCH, queue
 
 
+def capsule_beyond_a_pdu(_, host):
+    """Where capsules may be as large as a PDU."""
+    queue = host.queue(1)
+    length = (4 << 20) + 512
+    fields = {"nsid": 1, "length": length, "sgl": pdu.IN_CAPSULE, "cdw10": read_write(0, length // 512)}
+    queue.send(pdu.build(Type.COMMAND, pdu.sqe(WRITE, 1, **fields), bytes(length))[:4096])
+    return TOO_MUCH, queue
+
+
 def wrong_length_and_damaged(_, host):
     """A damaged header is called that, whatever it says."""
     queue = host.queue(1, digests=1)
@@ -449,9 +458,9 @@ PROVOCATIONS = (
 )
 
 
-def provoke(address, port, nqn):
+def provoke(address, port, nqn, *names):
     failed = 0
-    for provocation in PROVOCATIONS:
+    for provocation in [globals()[name] for name in names] or PROVOCATIONS:
         queue = Connection(address, port)
         host = Host(address, port, nqn)
         expected = provocation(queue, host)
