@@ -3,7 +3,7 @@
 #
 # The KUnit suites in the modules. scripts/vm keeps them from running whenever a module is loaded.
 #
-# set: debug
+# kernel: debug
 # debug: all
 # shellcheck source=lib.sh
 . "${BASH_SOURCE[0]%/*}/lib.sh"

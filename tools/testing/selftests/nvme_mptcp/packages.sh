@@ -3,6 +3,8 @@
 #
 # The Debian packages (make deb): what they install works, and nothing is left when they are gone. Reboots, and
 # upgrades, are what ../../boot.sh is about.
+#
+# kernel: stock
 # shellcheck source=lib.sh
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
