@@ -114,7 +114,7 @@ impl Sender {
         self.socket.as_ref().is_some_and(|socket| socket.is_stuck())
     }
 
-    /// Has MPTCP try again after a while. Sleeps.
+    /// Has the socket try again after a while. Sleeps.
     pub(crate) fn retry(&self) {
         if let Some(socket) = &self.socket {
             let _scope = NoReclaim::enter();
@@ -208,12 +208,9 @@ impl Sender {
         settled.inspect_err(|e| {
             broken(*e);
         })?;
-        if sent? == all {
-            Ok(Sent::All)
-        } else {
-            gate.full(socket);
-            Ok(Sent::NoRoom)
-        }
+        let sent = sent?;
+        gate.sent(socket, sent, all);
+        Ok(if sent == all { Sent::All } else { Sent::NoRoom })
     }
 
     /// Describes waiting PDUs until the batch is full.

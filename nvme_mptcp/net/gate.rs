@@ -33,6 +33,9 @@ const SMALL: u64 = 64 << 10;
 /// What such a connection may be given at a time, in bytes: a usual largest request.
 const FIRST: u32 = 256 << 10;
 
+/// A socket that has room, and takes nothing so often in a row, has no memory. Once or twice it may just have got the room.
+const REFUSALS: u32 = 8;
+
 /// See the [module](self).
 pub(crate) struct Gate {
     closed: Atomic<bool>,
@@ -40,6 +43,8 @@ pub(crate) struct Gate {
     until: Atomic<u64>,
     /// Since when, in jiffies.
     since: Atomic<u64>,
+    /// How often in a row the socket has taken nothing, although it has room.
+    refusals: Atomic<u32>,
 }
 
 impl Gate {
@@ -49,6 +54,7 @@ impl Gate {
             closed: Atomic::new(false),
             until: Atomic::new(0),
             since: Atomic::new(0),
+            refusals: Atomic::new(0),
         }
     }
 
@@ -56,6 +62,7 @@ impl Gate {
     #[cfg(host)]
     pub(crate) fn reset(&self) {
         self.closed.store(false, Relaxed);
+        self.refusals.store(0, Relaxed);
     }
 
     /// Whether the sender waits. Any context.
@@ -110,10 +117,28 @@ impl Gate {
         room
     }
 
-    /// The socket has taken less than it was given: closes the gate until it has room.
-    pub(crate) fn full(&self, socket: &Socket) {
-        let acked = socket.progress().map_or(0, |progress| progress.acked);
-        self.close(socket, acked);
+    /// The socket has taken so many of the bytes it was given. If that was not all, closes the gate until it has room.
+    pub(crate) fn sent(&self, socket: &Socket, taken: usize, given: usize) {
+        if taken == given {
+            self.refusals.store(0, Relaxed);
+            return;
+        }
+        // If it has taken nothing, more room than now is wanted, as long as there is something that will make some.
+        let until = socket.progress().map_or(0, |progress| {
+            let more = u64::from(taken == 0).min(progress.unacked());
+            progress.acked.wrapping_add(more)
+        });
+        self.close(socket, until);
+        let refused = taken == 0 && !self.is_closed();
+        let before = self.refusals.load(Relaxed);
+        self.refusals
+            .store(if refused { before.saturating_add(1) } else { 0 }, Relaxed);
+    }
+
+    /// Whether the socket takes nothing for want of memory, which nobody will tell the end of: the sender should wait a
+    /// while. TCP waits as well then (`sk_stream_wait_memory()`), but not for who must not sleep there.
+    pub(crate) fn is_starved(&self) -> bool {
+        self.refusals.load(Relaxed) >= REFUSALS
     }
 
     fn close(&self, socket: &Socket, until: u64) {

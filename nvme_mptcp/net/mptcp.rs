@@ -234,16 +234,15 @@ impl Socket {
         unsafe { bindings::ffi_mptcp_is_stuck(self.sk()) }
     }
 
-    /// Has MPTCP try again after a while, when [`is_stuck`](Self::is_stuck). Sleeps.
+    /// Waits for memory for a while, and has MPTCP try again, when [`is_stuck`](Self::is_stuck). Sleeps.
     #[cfg(host)]
     pub(crate) fn retry(&self) {
         fsleep(RETRY);
-        // SAFETY: The socket is live, an MPTCP one as it could not be stuck otherwise, and we do not
-        // hold its lock.
+        // SAFETY: The socket is live, and we do not hold its lock.
         unsafe { bindings::ffi_mptcp_push(self.sk()) };
     }
 
-    /// The subflows that can send; of an MPTCP connection. Sleeps for the socket lock.
+    /// The subflows that MPTCP sends on, backups only if there are no others; of an MPTCP connection. Sleeps for the socket lock.
     pub(crate) fn subflows<'a>(&self, subflows: &'a mut [Subflow; SUBFLOWS]) -> &'a [Subflow] {
         let mut raw: [bindings::ffi_subflow; SUBFLOWS] = pin_init::zeroed();
         // SAFETY: The socket is live, we do not hold its lock, and there is room for so many.

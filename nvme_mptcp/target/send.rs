@@ -143,12 +143,12 @@ impl Batch {
         });
         let sent = sent?;
         *total = total.saturating_add(sent as u64);
-        if sent == bytes {
-            Ok(Sent::All(answers))
+        gate.sent(socket, sent, bytes);
+        Ok(if sent == bytes {
+            Sent::All(answers)
         } else {
-            gate.full(socket);
-            Ok(Sent::NoRoom)
-        }
+            Sent::NoRoom
+        })
     }
 
     /// Describes waiting answers until the batch is full.

@@ -57,7 +57,7 @@ impl Queue {
         if idle && self.engine.runs_on(this_cpu()) && !in_reclaim() {
             if let Some(mut sender) = self.sender.try_lock() {
                 while matches!(self.send(&mut sender), Ok(Sent::All)) {}
-                if sender.is_stuck() {
+                if self.waits_for_memory(&sender) {
                     self.engine.kick();
                 }
             }
@@ -79,6 +79,11 @@ impl Queue {
         sender.send_batch(&self.engine, &self.gate, &self.observed.counters, |e| {
             self.send_failed(e)
         })
+    }
+
+    /// Whether only time helps: nobody will tell that there is memory again.
+    fn waits_for_memory(&self, sender: &Sender) -> bool {
+        (self.gate.is_starved() && self.engine.pending()) || sender.is_stuck()
     }
 
     /// The connection cannot be used any more. Whether its requests fail at once.
@@ -139,7 +144,7 @@ impl Queue {
                     Err(_) => return,
                 }
                 sender_is_ours = true;
-                if sender.is_stuck() && self.engine.receives() {
+                if self.waits_for_memory(&sender) && self.engine.receives() {
                     sender.retry();
                     busy = true;
                 }

@@ -95,7 +95,8 @@ impl Queue {
                 Ok(Sent::Nothing) => pending |= self.engine.has_answers(),
                 // If it has opened meanwhile, others shall have their turn first all the same.
                 Ok(Sent::NoRoom) => {
-                    return Ok(pending | self.engine.again() || !self.gate.is_closed());
+                    let opened = !self.gate.is_closed() && !self.gate.is_starved();
+                    return Ok(pending | self.engine.again() || opened);
                 }
                 Err(e) => {
                     self.engine.fail(e);
@@ -117,7 +118,8 @@ impl Queue {
         // After an error the connection is being ended.
         if let Ok(pending) = self.turn(&mut io.batch, &mut steps) {
             // Not here: many connections could be stuck, and keep the work of the others waiting.
-            if self.socket.is_stuck() {
+            let starved = self.gate.is_starved() && self.engine.has_answers();
+            if starved || self.socket.is_stuck() {
                 self.engine.retry_later();
             }
             // Looking at the socket takes its lock, and letting go of it may bring more to receive,

@@ -126,4 +126,33 @@ test_reserves_for_every_subflow() {
 	! awk -v port=$PORT '$2 == port { print $3 }' $SCRATCH/allocations | grep -x "$flags" || fail "so do the target's"
 }
 
+# TCP may have no memory left, for what others keep: a socket takes nothing then, whatever room it has, and nobody tells when
+# that is over. Who sends waits, and does not try all the time.
+test_no_memory_for_sockets() {
+	local tries=0 rounds=0 limits hoard
+	limits=$(</proc/sys/net/ipv4/tcp_mem)
+	# shellcheck disable=SC2064 # as they are now
+	trap "echo '$limits' >/proc/sys/net/ipv4/tcp_mem" EXIT
+	fio_start --rw=randrw --bs=4k --iodepth=4 --size=16m --verify=crc32c --time_based --runtime=3600
+	wait_for 20 io_runs
+	trace nvme_mptcp:nvme_mptcp_batch_sent nvmet_mptcp:nvmet_mptcp_batch_sent
+	on_host "$_LIB/../peer/hoard.py" >$SCRATCH/hoard &
+	hoard=$!
+	wait_for 20 grep ready $SCRATCH/hoard
+	# Or it is the receivers that go without.
+	while ((tries == 0 && ++rounds <= 10)); do
+		echo 1 1 1 >/proc/sys/net/ipv4/tcp_mem
+		pause 3
+		echo "$limits" >/proc/sys/net/ipv4/tcp_mem
+		tries=$(traced ' sent=0$' | wc -l)
+		pause 1
+	done
+	kill $hoard
+	fio_stop
+	note "in 3 s, nothing was taken $tries times"
+	((tries > 0 && tries < 1000))
+	wait_for 60 in_state live
+	verify --bs=64k --size=2m
+}
+
 run_tests "$@"
