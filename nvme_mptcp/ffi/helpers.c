@@ -59,6 +59,19 @@ int ffi_setsockopt_int(struct socket *sock, int level, int name, int value)
 				  sizeof(value));
 }
 
+/*
+ * sock_no_linger() would not reach the subflow that an accepted connection has
+ * already.
+ */
+void ffi_sock_no_linger(struct socket *sock)
+{
+	struct linger linger = { .l_onoff = 1, .l_linger = 0 };
+
+	/* Cannot fail, with these arguments. */
+	ffi_setsockopt_str(sock, SOL_SOCKET, SO_LINGER, (const char *)&linger,
+			   sizeof(linger));
+}
+
 static char congestion[TCP_CA_NAME_MAX];
 module_param_string(congestion, congestion, sizeof(congestion), 0644);
 MODULE_PARM_DESC(congestion, "Congestion control of new controllers or ports (default: that of the network namespace)");

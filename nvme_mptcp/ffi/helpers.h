@@ -21,6 +21,7 @@ void ffi_dev_put(struct net_device *dev);
 
 /* Sockets. */
 int ffi_setsockopt_int(struct socket *sock, int level, int name, int value);
+void ffi_sock_no_linger(struct socket *sock);
 int ffi_setsockopt_str(struct socket *sock, int level, int name,
 		       const char *value, unsigned int len);
 

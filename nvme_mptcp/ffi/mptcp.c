@@ -117,6 +117,8 @@ bool ffi_mptcp_is_stuck(struct sock *sk)
 
 void ffi_mptcp_push(struct sock *sk)
 {
+	if (sk->sk_protocol != IPPROTO_MPTCP)
+		return;
 	lock_sock(sk);
 	if (mptcp_send_head(sk)) {
 		mptcp_data_lock(sk);
@@ -130,16 +132,23 @@ unsigned int ffi_mptcp_subflows(struct sock *sk, struct ffi_subflow *subflows,
 				unsigned int max)
 {
 	struct mptcp_subflow_context *subflow;
-	unsigned int n = 0;
+	unsigned int n = 0, rank, best = 3;
 
 	lock_sock(sk);
 	mptcp_for_each_subflow(mptcp_sk(sk), subflow) {
 		struct sock *ssk = mptcp_subflow_tcp_sock(subflow);
 		struct tcp_sock *tp = tcp_sk(ssk);
 
-		if (n == max)
-			break;
 		if (!__mptcp_subflow_active(subflow))
+			continue;
+		/* Those that MPTCP gives nothing to while it has others. */
+		rank = subflow->stale ? 2 :
+		       subflow->backup || subflow->request_bkup ? 1 : 0;
+		if (rank < best) {
+			best = rank;
+			n = 0;
+		}
+		if (rank > best || n == max)
 			continue;
 		/* A snapshot is enough, so without the subflow's lock. */
 		subflows[n++] = (struct ffi_subflow){

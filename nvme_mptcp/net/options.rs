@@ -47,10 +47,10 @@ impl Socket {
     }
 
     /// Drops what has not been sent when the socket is closed, so that no stale data leaves later
-    /// (`SO_LINGER` 0).
+    /// (`SO_LINGER` 0). Sleeps for the socket lock.
     pub(crate) fn set_no_linger(&self) {
-        // SAFETY: The socket is live; this sets flags of the `struct sock` under its lock.
-        unsafe { bindings::sock_no_linger(self.sk()) };
+        // SAFETY: The socket is live, and we do not hold its lock.
+        unsafe { bindings::ffi_sock_no_linger(self.as_ptr()) };
     }
 
     /// Sets the congestion control of all subflows, if one is named. May sleep, and load a module.

@@ -280,8 +280,10 @@ impl<T: Transport> Adapter<T> {
         traddr: *mut c_char,
     ) {
         // SAFETY: A connection with a command is started and not stopped, so its owner is there;
-        // the port is that of the connection, which lives longer.
+        // the port is that of the connection, which lives longer. The room is nvmet's stack, of which the host gets all
+        // and on which nothing has been written yet.
         let (connection, configured, out) = unsafe {
+            traddr.write_bytes(0, ADDRESS_SIZE);
             (
                 &*bindings::target_engine_owner_of_req(req).cast::<T>(),
                 &(*port).disc_addr.traddr,
