@@ -97,6 +97,40 @@ static bool engine_capsule_too_large(struct nvmet_tcp_queue *queue)
 	       min_t(u32, nport->inline_data_size, NVMET_TCP_MAXH2CDATA);
 }
 
+/* If the header is damaged, tcp.c says so, and not what it seems to say. */
+static bool engine_header_damaged(struct nvmet_tcp_queue *queue)
+{
+	struct nvme_tcp_hdr *hdr = &queue->pdu.cmd.hdr;
+
+	return queue->hdr_digest &&
+	       le32_to_cpu(*(__le32 *)((void *)hdr + hdr->hlen)) !=
+	       ~crc32c(~0, hdr, hdr->hlen);
+}
+
+/* tcp.c takes data by their tag, whatever command the host says they are of. */
+static bool engine_data_of_another(struct nvmet_tcp_queue *queue)
+{
+	struct nvme_tcp_data_pdu *data = &queue->pdu.data;
+	struct nvmet_tcp_cmd *cmd;
+
+	if (data->ttag >= queue->nr_cmds)
+		return false;
+	cmd = &queue->cmds[data->ttag];
+	return (cmd->flags & NVMET_TCP_F_R2T_SENT) &&
+	       data->command_id != cmd->req.cmd->common.command_id;
+}
+
+static bool engine_data_valid(struct nvmet_tcp_queue *queue)
+{
+	struct nvme_tcp_data_pdu *data = &queue->pdu.data;
+
+	if (!engine_data_of_another(queue) || engine_header_damaged(queue))
+		return true;
+	pr_err("queue %d: data of command %#x with the tag of another\n",
+	       queue->idx, data->command_id);
+	return false;
+}
+
 /*
  * tcp.c does not look at the length of a command's PDU, and fails a command
  * with too much data without receiving them. What follows in the stream would
@@ -113,10 +147,7 @@ static bool engine_capsule_valid(struct nvmet_tcp_queue *queue)
 		expected += (u64)data + nvmet_tcp_ddgst_len(queue);
 	if (plen == expected && !engine_capsule_too_large(queue))
 		return true;
-	/* If the header is damaged, tcp.c says so. */
-	if (queue->hdr_digest &&
-	    le32_to_cpu(*(__le32 *)((void *)hdr + hdr->hlen)) !=
-	    ~crc32c(~0, hdr, hdr->hlen))
+	if (engine_header_damaged(queue))
 		return true;
 	pr_err("queue %d: a command of %u bytes with %u bytes of data\n",
 	       queue->idx, plen, data);
@@ -127,11 +158,12 @@ static bool engine_capsule_valid(struct nvmet_tcp_queue *queue)
 static int engine_recv_header(struct nvmet_tcp_queue *queue, struct kvec *vec)
 {
 	int ret = engine_recv_ahead(queue, vec);
+	u8 type = queue->pdu.cmd.hdr.type;
 
 	if (queue->rcv_state == NVMET_TCP_RECV_PDU && ret == vec->iov_len &&
 	    queue->offset >= sizeof(struct nvme_tcp_hdr) &&
-	    queue->pdu.cmd.hdr.type == nvme_tcp_cmd &&
-	    !engine_capsule_valid(queue)) {
+	    ((type == nvme_tcp_cmd && !engine_capsule_valid(queue)) ||
+	     (type == nvme_tcp_h2c_data && !engine_data_valid(queue)))) {
 		queue->offset += ret;
 		return -EPROTO;
 	}
@@ -211,6 +243,10 @@ static u16 engine_fault(struct nvmet_tcp_queue *queue, u32 *info)
 		return NVME_TCP_FES_UNSUPPORTED_PARAM;
 	}
 	if (hdr->type == nvme_tcp_h2c_data) {
+		if (engine_data_of_another(queue)) {
+			*info = offsetof(struct nvme_tcp_data_pdu, command_id);
+			return NVME_TCP_FES_INVALID_PDU_HDR;
+		}
 		*info = offsetof(struct nvme_tcp_data_pdu, data_offset);
 		return NVME_TCP_FES_DATA_OUT_OF_RANGE;
 	}

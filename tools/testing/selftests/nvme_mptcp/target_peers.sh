@@ -79,9 +79,9 @@ test_a_host_whose_icreq_drips() {
 test_resets_at_each_moment() {
 	connect mptcp
 	# The peers write where the namespace begins.
-	fio_start --rw=randrw --verify=crc32c --bs=16k --iodepth=4 --offset=64m --size=8m --time_based --runtime=8
+	fio_start --rw=randrw --verify=crc32c --bs=16k --iodepth=4 --offset=64m --size=8m --time_based --runtime=3600
 	peer hostile resets
-	fio_finish
+	fio_stop
 	[[ $(state) == live ]]
 	! says "starting error recovery" || fail "a good host has noticed"
 	disconnect
@@ -120,9 +120,9 @@ test_idle_and_slow_hosts_stay() {
 test_broken_pdus() {
 	connect mptcp
 	# The peers write where the namespace begins.
-	fio_start --rw=randrw --verify=crc32c --bs=16k --iodepth=4 --offset=64m --size=8m --time_based --runtime=8
+	fio_start --rw=randrw --verify=crc32c --bs=16k --iodepth=4 --offset=64m --size=8m --time_based --runtime=3600
 	peer hostile provoke
-	fio_finish
+	fio_stop
 	[[ $(state) == live ]]
 	! says "starting error recovery" || fail "a good host has noticed"
 	disconnect

@@ -283,6 +283,25 @@ def more_data_than_asked_for(_, host):
     return OUT_OF_RANGE, queue
 
 
+def data_of_another_command(_, host):
+    queue, tag = _r2t(host)
+    queue.h2c_data(queue.cid + 1, tag, 0, bytes(8192))
+    return BAD_HEADER, queue
+
+
+def data_with_a_giant_plen(_, host):
+    queue, tag = _r2t(host)
+    queue.h2c_data(queue.cid, tag, 0, bytes(8192), plen=0xFFFFFFFF)
+    return OUT_OF_RANGE, queue
+
+
+def half_closed(_, host):
+    """It will say nothing more, in the middle of a write, but would listen."""
+    queue, _tag = _r2t(host)
+    queue.socket.shutdown(socket.SHUT_WR)
+    return NOTHING, queue
+
+
 def data_with_an_unknown_tag(_, host):
     queue, _tag = _r2t(host)
     queue.h2c_data(1, 0xFFFE, 0, bytes(8192))
@@ -453,6 +472,9 @@ PROVOCATIONS = (
     unsolicited_data,
     data_at_a_wrong_offset,
     more_data_than_asked_for,
+    data_of_another_command,
+    data_with_a_giant_plen,
+    half_closed,
     data_with_an_unknown_tag,
     data_of_a_wrong_length,
 )
