@@ -19,12 +19,12 @@ setup() {
 	: >"$SCRATCH/wrong"
 	on_target python3 "$_LIB/../peer/hostile_target.py" "$(target_ip 0)" $ROGUE_PORT "@$SCRATCH/wrong" >"$SCRATCH/rogue" &
 	wait_for 20 grep listening "$SCRATCH/rogue"
+	fio_start --rw=randrw --verify=crc32c --bs=16k --iodepth=2 --size=8m --time_based --runtime=3600
 }
-
-good_load() { fio_start --rw=randrw --verify=crc32c --bs=16k --iodepth=2 --size=8m --time_based --runtime=3; }
 
 # all_is_well: the good controller has noticed nothing.
 all_is_well() {
+	fio_stop
 	CTRL=$GOOD DISK=$GOOD_DISK
 	[[ $(controllers) == "$GOOD" ]]
 	[[ $(state) == live ]]
@@ -49,10 +49,6 @@ refused() {
 	wait_for 20 said_since "$wrong" "$message"
 	wait_for 20 only_the_good_one
 }
-# said_since WRONG REGEX: since that kind has begun.
-said_since() {
-	dmesg_of_test | awk -v mark="selftest: $1" 'index($0, mark) { on = 1 } on' | grep -E -- "$2"
-}
 
 # refused_at_write MESSAGE WRONG: by what comes in answer to a write of 64 KiB, or of SIZE.
 refused_at_write() {
@@ -67,7 +63,6 @@ refused_at_write() {
 }
 
 test_wrong_data() {
-	good_load
 	refused 'short data-in: got 2048 of 4096' read=short
 	refused 'short data-in: got 2048 of 4096' read=short_with_success
 	refused 'short data-in: got 0 of 4096' read=without_data
@@ -80,14 +75,13 @@ test_wrong_data() {
 	refused 'data and a PDU of different lengths' read=small_plen
 	refused 'data at a wrong place of the PDU' read=padded
 	refused 'SUCCESS set but not last PDU' read=success_not_last
+	refused 'starting error recovery' read=half_closed
 	refused 'unexpected header length' read=header_length
-	fio_finish
 	all_is_well
 }
 
 # Damaged data cost the command, not the connection: it is tried again, and fails at last.
 test_damaged_data() {
-	good_load
 	echo 'digests=2 baddigest=1' >"$SCRATCH/wrong"
 	rogue_connect data_digest
 	CTRL=$(controllers | grep -vx "$GOOD")
@@ -97,14 +91,12 @@ test_damaged_data() {
 	[[ $(state) == live ]]
 	disconnect
 	[[ $(recoveries) == 0 ]]
-	fio_finish
 	all_is_well
 }
 
 # A tag may be in use again when the second answer comes; then that is answered too early, or twice.
 test_answers_to_nothing() {
 	local reused='not sent yet|wrong offset|short data-in|genctr mismatch'
-	good_load
 	refused 'got bad c2hdata.command_id' read=unknown
 	refused 'genctr mismatch' read=other_generation
 	refused "genctr mismatch" read=late_data
@@ -115,21 +107,31 @@ test_answers_to_nothing() {
 	refused 'an answer of a wrong length' read=giant_response
 	refused 'unexpected r2t for a non-write command' read=r2t
 	refused 'unsupported pdu type \(4\)' read=command
-	fio_finish
 	all_is_well
 }
 
 test_answers_to_writes() {
-	good_load
 	refused_at_write 'exceeded data len|unexpected r2t offset' write=r2t_twice
 	refused_at_write 'a command that is not sent yet' write=r2t_before_the_end
 	refused_at_write 'r2t len is 0' write=r2t_of_nothing
 	refused_at_write 'exceeded data len' write=r2t_too_long
 	refused_at_write 'got bad r2t.command_id' write=r2t_unknown
+	refused_at_write 'an answer of a wrong length' write=giant_r2t
 	refused_at_write 'queue 1: send failed: -71' r2t=1048576
 	refused_at_write 'unexpected data for a write' write=data
 	SIZE=1M refused_at_write 'a command that is not sent yet' write=answered_early
-	fio_finish
+	all_is_well
+}
+
+# The write itself is good.
+test_answered_twice() {
+	echo write=response_twice >"$SCRATCH/wrong"
+	rogue_connect
+	CTRL=$(controllers | grep -vx "$GOOD")
+	wait_for_disk
+	dd if=/dev/zero of="$DISK" bs=64k count=1 oflag=direct
+	wait_for 20 says 'genctr mismatch|an answer to no command'
+	wait_for 20 only_the_good_one
 	all_is_well
 }
 
@@ -160,10 +162,9 @@ test_events() {
 
 test_reset_at_each_moment() {
 	local when
-	good_load
 	# While it connects the end of the connection is noticed by the end of the command's time.
 	core_timeouts 30 5
-	for when in accept handshake connect identify; do
+	for when in accept handshake connect identify io_connect; do
 		echo "reset=$when" >"$SCRATCH/wrong"
 		! rogue_connect || fail "connected, although reset at $when"
 		only_the_good_one
@@ -172,8 +173,13 @@ test_reset_at_each_moment() {
 	refused 'starting error recovery' reset=read
 	refused_at_write 'starting error recovery' reset=r2t
 	refused_at_write 'starting error recovery' reset=data
-	fio_finish
 	all_is_well
+}
+
+# numbered_blocks COUNT: what the target gives for its first blocks.
+numbered_blocks() {
+	python3 -c 'import struct, sys
+for number in range(int(sys.argv[1])): sys.stdout.buffer.write(struct.pack("<Q", number) * 64)' "$1"
 }
 
 # A stream has no borders: PDUs come in single bytes, or many in one piece.
@@ -188,7 +194,7 @@ test_split_and_glued() {
 		wait_for_disk
 		dd if=/dev/urandom of="$DISK" bs=4k count=2 oflag=direct
 		dd if="$DISK" of="$SCRATCH/data" bs=16k count=1 iflag=direct
-		cmp -n 16384 "$SCRATCH/data" /dev/zero
+		numbered_blocks 32 | cmp - "$SCRATCH/data"
 		fio_run --rw=randread --bs=4k --iodepth=16 --size=128k --io_size=128k
 		[[ $(state) == live ]]
 		disconnect

@@ -9,7 +9,7 @@ In answer to Connect: term=1 (C2HTermReq), silent=1 (nothing), badpdu=1 (a PDU o
 In answer to a read: read=KIND; to a write: write=KIND, r2t=N (an R2T from there on); to a request for events: event=KIND:
 methods of Rogue tell which there are. baddigest=1: data have a wrong digest.
 auth=silent: it wants authentication, and says nothing to the host's reply to its challenge.
-reset=WHEN: the connection is reset at that moment: accept, handshake, connect, identify, read, r2t, data.
+reset=WHEN: the connection is reset at that moment: accept, handshake, connect, io_connect, identify, read, r2t, data.
 split=1: every byte is sent by itself. drip=1: so is the ICResp, one a second. glue=1: answers are kept until there are some, and sent together.
 """
 
@@ -72,7 +72,7 @@ class Rogue(target.Connection):
         super().handshake()
 
     def connect(self, cid):
-        self.reset_if("connect")
+        self.reset_if("io_connect" if self.number else "connect")
         if self.option("term"):
             super().send(pdu.build(Type.C2H_TERM, struct.pack("<HI10x", 2, 0)))
         elif self.option("badpdu"):
@@ -114,6 +114,10 @@ class Rogue(target.Connection):
             super().read(entry, cid, command)
 
     # What to say to a read of so many bytes.
+
+    def read_half_closed(self, _cid, _size):
+        self.socket.shutdown(socket.SHUT_WR)
+        return b""
 
     def read_short(self, cid, size):
         return self.c2h_data(cid, bytes(size // 2)) + self.response(cid)
@@ -223,6 +227,14 @@ class Rogue(target.Connection):
 
     def write_r2t_unknown(self, cid, size):
         self.send(self.r2t(cid ^ 0xFFF, 0, size))
+
+    def write_giant_r2t(self, cid, size):
+        self.send(self.r2t(cid, 0, size, plen=0xFFFFFFFF))
+
+    def write_response_twice(self, cid, size):
+        self.send(self.r2t(cid, 0, size))
+        self.take_data(size)
+        self.send(self.response(cid) * 2)
 
     def write_r2t_late(self, cid, size):
         self.send(self.response(cid) + self.r2t(cid + 0x1000 & 0xFFFF, 0, size))
