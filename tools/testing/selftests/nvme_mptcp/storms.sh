@@ -98,18 +98,21 @@ test_resets_under_load() {
 
 # Of a random NIC, or two or three, at either end; one always stays.
 a_nic_pull() {
-	local nics
-	mapfile -t nics < <(shuf -i 0-3 -n $((RANDOM % 3 + 1)) --random-source=<(yes $RANDOM))
-	nics=("${nics[@]/#/$(one_of '' host tgt)}")
+	local nics end off on order=$RANDOM
+	mapfile -t nics < <(shuf -i 0-3 -n $((order % 3 + 1)) --random-source=<(yes $order))
+	pick end '' host tgt
+	pick off 0.1 0.5 1 3
+	pick on 0.1 0.5 1
+	nics=("${nics[@]/#/$end}")
 	set-link "${nics[@]}" off
-	pause "$(one_of 0.1 0.5 1 3)"
+	pause "$off"
 	set-link "${nics[@]}" on
-	pause "$(one_of 0.1 0.5 1)"
+	pause "$on"
 }
 
 test_nic_pulls_under_load() {
 	ready
-	repeat $((SOAK_COUNT / 2)) a_nic_pull
+	repeat $(((SOAK_COUNT + 1) / 2)) a_nic_pull
 	all_is_well
 }
 
@@ -125,18 +128,20 @@ a_target_module_reload() {
 
 test_target_module_reloads_under_load() {
 	ready
-	repeat $((SOAK_COUNT / 5)) a_target_module_reload
+	repeat $(((SOAK_COUNT + 4) / 5)) a_target_module_reload
 	all_is_well
 }
 
 a_namespace() {
-	local dir=$NVMET/subsystems/$NQN/namespaces/2
+	local dir=$NVMET/subsystems/$NQN/namespaces/2 time disable
+	pick time 0 0.2 0.5
+	pick disable yes no
 	mkdir "$dir"
 	echo "$SECOND" >"$dir/device_path"
 	echo 1 >"$dir/enable"
 	# Sometimes the host has seen it.
-	pause "$(one_of 0 0.2 0.5)"
-	[[ $(one_of yes no) == no ]] || echo 0 >"$dir/enable"
+	pause "$time"
+	[[ $disable == no ]] || echo 0 >"$dir/enable"
 	rmdir "$dir"
 }
 
@@ -153,14 +158,16 @@ test_namespaces_come_and_go_under_load() {
 
 # Each module goes while hosts connect. What they say does not matter.
 a_connect_while_a_module_goes() {
-	local i pids=()
+	local i time module pids=()
+	pick time 0 0.1 0.3 0.6 1
+	pick module host target
 	for i in 1 2 3; do
 		on_host nvme connect -t mptcp -n $NQN -a 10.0.0.2 -s $PORT -D >>"$SCRATCH/connects" 2>&1 &
 		pids+=($!)
 	done
-	pause "$(one_of 0 0.1 0.3 0.6 1)"
-	if [[ $(one_of host target) == host ]]; then
-		rmmod nvme_mptcp 2>>"$SCRATCH/rmmod" || true
+	pause "$time"
+	if [[ $module == host ]]; then
+		! rmmod nvme_mptcp 2>>"$SCRATCH/rmmod" || REMOVED=$((REMOVED + 1))
 	else
 		unserve 1
 		rmmod nvmet_mptcp
@@ -168,7 +175,7 @@ a_connect_while_a_module_goes() {
 		serve 1
 	fi
 	for i in "${pids[@]}"; do
-		wait "$i" || true
+		! wait "$i" || CONNECTED=$((CONNECTED + 1))
 	done
 	nvme disconnect -n $NQN || true
 	wait_for 60 _no_controllers
@@ -177,11 +184,14 @@ a_connect_while_a_module_goes() {
 test_connects_while_modules_go() {
 	local before memory
 	_fabrics_device
+	CONNECTED=0 REMOVED=0
 	repeat 3 a_connect_while_a_module_goes
 	modprobe nvme_mptcp
 	before=$(footprint) memory=$(memory)
-	repeat $((SOAK_COUNT / 2)) a_connect_while_a_module_goes
+	repeat $(((SOAK_COUNT + 1) / 2)) a_connect_while_a_module_goes
 	modprobe nvme_mptcp
+	note "$CONNECTED controllers were connected, and the host's module was removed $REMOVED times"
+	((CONNECTED > 0 && (REMOVED > 0 || SOAK_COUNT < 20)))
 	footprint_is "$before"
 	no_more_memory "$memory"
 	connect mptcp
@@ -193,20 +203,27 @@ some_other_controller() {
 	local ctrl
 	ctrl=$(on_host nvme connect -t mptcp -n $NQN-other -a 10.0.0.2 -s $PORT -o json 2>>"$SCRATCH/connects" |
 		jq -r .device) || return 0
+	OTHERS=$((OTHERS + 1))
 	nvme disconnect -d "$ctrl" || true
 }
 an_endpoint() {
-	local i=$((RANDOM % 3 + 1)) id
+	local i=$((RANDOM % 3 + 1)) id time
+	pick time 0.1 0.5 1
 	id=$(ip -n $TARGET_NS -j mptcp endpoint show | jq ".[] | select(.address == \"10.0.$i.2\") | .id")
 	ip -n $TARGET_NS mptcp endpoint delete id "$id"
-	pause "$(one_of 0.1 0.5 1)"
+	pause "$time"
 	ip -n $TARGET_NS mptcp endpoint add 10.0.$i.2 dev tgt$i signal
 }
-a_hostile_peer() { PEER_NQN=$NQN-other peer hostile "$(one_of provoke resets)" >>"$SCRATCH/hostile" 2>&1 || true; }
+a_hostile_peer() {
+	local kind
+	pick kind provoke resets
+	PEER_NQN=$NQN-other peer hostile "$kind" >>"$SCRATCH/hostile" 2>&1 || true
+}
 a_reset_perhaps() { nvme reset /dev/"$CTRL" 2>>"$SCRATCH/resets" || true; }
 
 test_random_mix() {
 	local end what memory
+	OTHERS=0
 	SECOND=$(backing second data 16)
 	subsystem $NQN-other "$(backing other data 16)"
 	serve 1 $NQN-other
@@ -215,14 +232,16 @@ test_random_mix() {
 	end=$((SECONDS + SOAK_MINUTES * 60))
 	declare -A times=()
 	while ((SECONDS < end)); do
-		what=$(one_of a_reset a_reset_perhaps a_nic_pull a_nic_pull a_namespace some_other_controller an_endpoint \
-			a_hostile_peer)
+		pick what a_reset a_reset_perhaps a_nic_pull a_nic_pull a_namespace some_other_controller an_endpoint \
+			a_hostile_peer
 		$what
 		times[$what]=$((${times[$what]:-0} + 1))
 	done
 	for what in "${!times[@]}"; do
 		note "${times[$what]} times $what"
 	done
+	note "$OTHERS other controllers were connected, and $(grep -c ^ok "$SCRATCH/hostile") provocations answered as they must be"
+	((${times[some_other_controller]:-0} < 5 || OTHERS > 0))
 	all_is_well
 	no_more_memory "$memory" 8192
 }

@@ -73,5 +73,10 @@ repeat() {
 	done
 }
 
-# one_of WORD...: at random.
-one_of() { echo "${@:RANDOM % $# + 1:1}"; }
+# pick VARIABLE WORD...: sets it to one of these at random, as $SOAK_SEED decides. (A subshell has random numbers of its own.)
+pick() {
+	local -n _picked=$1
+	shift
+	# shellcheck disable=SC2034 # a reference
+	_picked=${*:RANDOM % $# + 1:1}
+}
