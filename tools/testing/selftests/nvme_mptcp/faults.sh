@@ -253,6 +253,47 @@ packets_fail() {
 packets_left() { cat /sys/kernel/debug/failslab/times; }
 fewer_packets_left() { (($(packets_left) < $1)); }
 
+# A disk of the target that fails: the host's command does, and nothing else.
+test_disk_errors() {
+	local disk dir=/sys/kernel/debug/fail_make_request
+	disk=$(_backing_path nmtest)
+	connect mptcp
+	echo 1 >"/sys/block/${disk#/dev/}/make-it-fail"
+	echo 0 >$dir/verbose
+	for command in "if=$DISK of=/dev/null bs=64k iflag=direct" "if=/dev/zero of=$DISK bs=64k oflag=direct"; do
+		echo 1 >$dir/times
+		echo 100 >$dir/probability
+		# shellcheck disable=SC2086 # a list
+		! dd count=1 $command 2>"$SCRATCH/error" || fail "the disk's error is not the host's"
+		grep 'Input/output error' "$SCRATCH/error"
+		echo 0 >$dir/probability
+		[[ $(<$dir/times) == 0 ]]
+	done
+	[[ $(state) == live && $(recoveries) == 0 ]]
+	verify --bs=64k --size=1m
+}
+
+# Commands that end with a status that the target has not given (the nvme core's own injection): tried again if they may be.
+test_command_errors() {
+	local dir
+	connect mptcp
+	dir=/sys/kernel/debug/$(path_device)/fault_inject
+	echo 0 >"$dir/verbose"
+	echo 6 >"$dir/status"
+	echo 0 >"$dir/dont_retry"
+	echo 20 >"$dir/times"
+	echo 10 >"$dir/probability"
+	verify --bs=16k --size=4m --iodepth=8
+	(($(<"$dir/times") < 20)) || fail "no command has failed"
+	echo 1 >"$dir/dont_retry"
+	echo 1 >"$dir/times"
+	echo 100 >"$dir/probability"
+	! dd if="$DISK" of=/dev/null bs=4k count=1 iflag=direct || fail "read nonetheless"
+	[[ $(<"$dir/times") == 0 ]]
+	[[ $(state) == live && $(recoveries) == 0 ]]
+	verify --bs=64k --size=1m
+}
+
 test_reset() {
 	faults_of nvme_mptcp
 	fail_each --most 150 reset "$(options $PORT)" <<-'END'

@@ -235,7 +235,8 @@ class Connected(Connect):
 class Io(Connected):
     def __init__(self, options):
         super().__init__(options)
-        self.data = mmap.mmap(-1, 256 << 10)
+        self.data, self.back = mmap.mmap(-1, 256 << 10), mmap.mmap(-1, 256 << 10)
+        self.written = 0
 
     def prepare(self):
         super().prepare()
@@ -253,8 +254,12 @@ class Io(Connected):
         disk = os.open(self.disk(), os.O_RDWR | os.O_DIRECT)
         try:
             for length in 4096, len(self.data):
-                os.pwritev(disk, [memoryview(self.data)[:length]], 1 << 20)
-                os.preadv(disk, [memoryview(self.data)[:length]], 1 << 20)
+                self.written += 1
+                self.data[:] = self.written.to_bytes(4, "little") * (len(self.data) // 4)
+                written = os.pwritev(disk, [memoryview(self.data)[:length]], 1 << 20)
+                read = os.preadv(disk, [memoryview(self.back)[:length]], 1 << 20)
+                if written == length == read and self.data[:length] != self.back[:length]:
+                    sys.exit("read something else than was written, without an error")
         finally:
             os.close(disk)
 
