@@ -48,7 +48,7 @@ test-debug: ## a part of the tests on the debug kernel
 	$(Q)KERNEL=debug scripts/test --logs out/debug --set debug
 
 test-all: ## everything there is, on every kernel; takes most of a day without KVM
-	$(Q)scripts/check
+	$(Q)$(MAKE) check
 	$(Q)$(MAKE) test
 	$(Q)$(MAKE) test SERIES=7.2
 	$(Q)$(MAKE) soak fuzz boot

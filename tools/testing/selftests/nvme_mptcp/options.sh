@@ -67,9 +67,9 @@ _link_local() { ip -n $TARGET_NS -6 -o addr show dev tgt0 scope link | sed 's/.*
 _has_link_local() {
 	ip -n $TARGET_NS -6 -o addr show dev tgt0 scope link
 	ip -n $HOST_NS -6 -o addr show dev host0 scope link
-	[[ $(_link_local) == fe80:* ]]
-	! ip -n $TARGET_NS -6 -o addr show dev tgt0 | grep tentative
-	! ip -n $HOST_NS -6 -o addr show dev host0 | grep tentative
+	[[ $(_link_local) == fe80:* ]] &&
+		! ip -n $TARGET_NS -6 -o addr show dev tgt0 | grep tentative &&
+		! ip -n $HOST_NS -6 -o addr show dev host0 | grep tentative
 }
 
 test_duplicate_connect() {
@@ -138,7 +138,7 @@ test_congestion() {
 	modprobe nvme_mptcp
 	connect mptcp
 	wait_for 20 has_subflows 2
-	! on_host ss -tiHn state established dst "$(target_ip 1):$PORT" | grep -w reno
+	! on_host ss -tiHn state established dst "$(target_ip 1):$PORT" | grep -w reno || fail "reno is the default"
 	disconnect
 	host_parameter congestion reno
 	connect mptcp

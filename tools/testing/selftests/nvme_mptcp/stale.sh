@@ -62,8 +62,8 @@ test_written_by_another_path() {
 }
 # The subflow has delivered all that it had.
 _repaired() {
-	on_host ss -tiHnO state established dst "$(target_ip 1):$PORT"
-	! on_host ss -tiHnO state established dst "$(target_ip 1):$PORT" | grep -E 'unacked:|backoff:'
+	on_host ss -tiHnO state established dst "$(target_ip 1):$PORT" | grep . &&
+		! on_host ss -tiHnO state established dst "$(target_ip 1):$PORT" | grep -E 'unacked:|backoff:'
 }
 
 # No path is left, so the write, which has its data in the capsule, times out and fails. When the network is back

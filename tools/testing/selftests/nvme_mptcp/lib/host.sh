@@ -138,6 +138,7 @@ tcp_connections() {
 has_subflows() {
 	local end want
 	want=$(yes "$1" | head -n "${2:-$(queues)}")
+	[[ -n $want ]] || return 1
 	for end in host target; do
 		[[ $(subflows $end) == "$want" ]] && continue
 		echo "expected $1 subflows a connection, at $end:"

@@ -19,7 +19,7 @@ bandwidth() {
 	local rw=$1
 	shift
 	fio_run --rw="rand$rw" --bs=128k --numjobs=2 --iodepth=16 --norandommap \
-		--time_based --ramp_time=5 --runtime=8 "$@"
+		--time_based --ramp_time=$((5 * SLOW)) --runtime=$((8 * SLOW)) "$@"
 	jq ".jobs[0].$rw.bw" "$SCRATCH/fio.json"
 }
 
@@ -32,12 +32,12 @@ at_least() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a >= b) }'; }
 # mib_s KIB: KiB/s as MiB/s with one decimal.
 mib_s() { awk -v kib="$1" 'BEGIN { printf "%.1f\n", kib / 1024 }'; }
 
-# fio_start OPTION...: fio in the background, longer on a slow kernel; its pid is $FIO. fio_finish waits for it and fails if it saw an error.
+# fio_start OPTION...: fio in the background, longer on a slow kernel (what happens meanwhile takes three times as long there); its pid is $FIO. fio_finish waits for it and fails if it saw an error.
 fio_start() {
 	local option
 	for option; do
 		shift
-		[[ $option != --runtime=* ]] || option=--runtime=$((${option#*=} * SLOW))
+		[[ $option != --runtime=* ]] || option=--runtime=$((${option#*=} * (SLOW + 1) / 2))
 		set -- "$@" "$option"
 	done
 	fio --name=load --filename="$DISK" --direct=1 --ioengine=libaio --group_reporting --aux-path="$SCRATCH" \

@@ -81,6 +81,12 @@ dmesg_count() { dmesg_of_test | grep -cE -- "$1" || true; }
 # says REGEX: the kernel has said so during the test.
 says() { dmesg_of_test | grep -E -- "$1" >/dev/null; }
 
+# said_since MARK REGEX: the kernel has said so since the test has written "nvme_mptcp selftest: MARK" to its log for the last time.
+said_since() {
+	dmesg_of_test | awk -v mark="selftest: $1" '{ text = text $0 "\n" } index($0, mark) { text = "" } END { printf "%s", text }' |
+		grep -E -- "$2"
+}
+
 # The rest is machinery.
 
 # What no test may make the kernel say.
@@ -187,10 +193,14 @@ _run() {
 	NUMBER=$((NUMBER + 1))
 	rm -rf "$SCRATCH"
 	mkdir -p "$SCRATCH"
+	# What was said before need not be read again and again; a journal has it.
+	dmesg --clear
 	echo "selftest $TEST begins" >/dev/kmsg
 
 	bounded "$TEST_TIMEOUT" _setup_and_test "$name" >"$log" 2>&1
 	status=$?
+	# Who skips says why; a program may end with that status, too.
+	((status != KSFT_SKIP)) || [[ -e $SCRATCH/skip ]] || status=$KSFT_FAIL
 	echo "--- clean-up" >>"$log"
 	bounded 60 _clean_up >>"$log" 2>&1
 	clean=$?
