@@ -31,6 +31,7 @@ IO = (0x00, 0x01, 0x01, 0x01, 0x02, 0x02, 0x04, 0x05, 0x08, 0x09, 0x0C, 0x0D, 0x
 class Case:
     def __init__(self, where, seed, number, count):
         self.where, self.count = where, count
+        self.seed, self.number = seed, number
         self.rng = mutate.generator(seed, number)
 
     def wrong(self, data, digest):
@@ -71,9 +72,17 @@ class Case:
         return pdu.build(Type.COMMAND, entry, data, hdgst=connection.hdgst, ddgst=connection.ddgst)
 
     def answer_r2t(self, connection, answer):
-        """Data for what the target has asked for, in one PDU or two."""
-        rng = self.rng
+        """Data for what the target has asked for, in one PDU or two. When it asks is its choice, and must not change what is
+        sent later, so this has random numbers of its own."""
         cid, tag, offset, length = answer.transfer
+        before, self.rng = self.rng, mutate.generator(self.seed, self.number, cid, offset)
+        try:
+            self.data(connection, cid, tag, offset, length)
+        finally:
+            self.rng = before
+
+    def data(self, connection, cid, tag, offset, length):
+        rng = self.rng
         while length:
             part = min(length, rng.choice((512, 1024, 65536, 1 << 20)))
             built = pdu.h2c_data(cid, tag, offset, bytes(part), last=part == length, hdgst=connection.hdgst,
