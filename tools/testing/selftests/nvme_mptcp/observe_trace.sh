@@ -167,6 +167,7 @@ test_perf() {
 }
 
 test_bpftrace() {
+	[[ -e /sys/kernel/btf/vmlinux ]] || lacks "the types of the kernel (BTF)"
 	example batches.bt bpftrace
 	local pid
 	connect mptcp
