@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # In-band authentication by DH-HMAC-CHAP.
+# debug: two_way
 # shellcheck source=lib.sh
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # A controller from connect to disconnect, with the tools that administrators use.
+# debug: all
 # shellcheck source=lib.sh
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Without MPTCP: what the parameter require_mptcp makes of it, and that losing it later is noticed.
+# debug: lost_later
 # shellcheck source=lib.sh
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 

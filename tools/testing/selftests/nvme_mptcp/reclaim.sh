@@ -4,6 +4,7 @@
 # Memory that can only be had by writing to the disk on the other side of the network: this goes on to the end,
 # whatever paths and controller do meanwhile. What is short is the memory of a cgroup, because the target, on
 # the same machine, needs some to take what is written.
+# debug: no_memory_for_sockets
 # shellcheck source=lib.sh
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 

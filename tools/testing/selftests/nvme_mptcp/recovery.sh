@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Error recovery, reconnect, reset and deletion, in each other's way and under load.
-# debug: reset_under_load
+# debug: reset_under_load delete_in_the_middle without_native_multipath
 # shellcheck source=lib.sh
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 

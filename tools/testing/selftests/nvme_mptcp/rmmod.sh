@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Removing a module that is in use: that of the host takes its controllers along, that of the target is refused.
-# debug: target_after_its_port
+# debug: target_after_its_port host_under_load
 # shellcheck source=lib.sh
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 

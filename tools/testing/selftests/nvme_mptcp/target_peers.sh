@@ -3,7 +3,7 @@
 #
 # Hosts that misbehave, or speak only TCP: they cost little, for a bounded time, and the others do
 # not notice. peer/hostile.py tells what they do.
-# debug: broken_pdus
+# debug: broken_pdus leaving_before_the_digest
 # shellcheck source=lib.sh
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
