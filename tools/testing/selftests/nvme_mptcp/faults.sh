@@ -117,14 +117,14 @@ test_connect() {
 	serve 2
 	faults_of nvme_mptcp
 	fail_each connect "$(options)" <<-'END'
-		1 ^kstrdup < options::check
+		1 ^kstrdup < (ffi_kstrdup .*< )?options::check
 		2 ^__kmalloc.* < host_engine_alloc
 		5 ^krealloc.* < controller::MptcpCtrl::new
 		1 ^krealloc.* < .*::reserve .* < controller::MptcpCtrl::new
 		1 ^nvme_init_ctrl < .*Transport::create
 		1 ^nvme_add_ctrl < transport::connect
-		1 ^debugfs_create_dir < transport::connect
-		2 ^__sock_create < queue::Queue::connect
+		1 ^debugfs_create_dir < (ffi_debugfs_dir .*< )?transport::connect
+		2 ^(__sock_create|sock_create_kern) < queue::Queue::connect
 		2 ^kernel_bind < queue::Queue::connect
 		1 ^kernel_connect < queue::Queue::connect
 		1 ^krealloc.* < queue::Queue::connect
@@ -174,8 +174,8 @@ test_add_port() {
 	unserve 1
 	faults_of nvmet_mptcp
 	fail_each --times 5 enable $NVMET/subsystems/$NQN $NVMET/ports/1 <<-'END'
-		1 ^__sock_create < .*add_port
-		1 ^mptcp_setsockopt < ffi_setsockopt_int
+		1 ^(__sock_create|sock_create_kern) < .*add_port
+		1 ^(mptcp|sock_common)_setsockopt < ffi_setsockopt_int
 		1 ^kernel_bind < .*Socket::bind
 		3 ^krealloc.* < .*add_port
 	END
@@ -297,7 +297,7 @@ test_command_errors() {
 test_reset() {
 	faults_of nvme_mptcp
 	fail_each --most 150 reset "$(options $PORT)" <<-'END'
-		1 ^__sock_create < .*Queue::connect
+		1 ^(__sock_create|sock_create_kern) < .*Queue::connect
 		1 ^kernel_connect < .*Queue::connect
 		1 ^__kmalloc.* < host_engine_queue_init
 		1 ^__kmalloc.* < host_engine_queue_connect

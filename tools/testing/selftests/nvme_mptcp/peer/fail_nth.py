@@ -87,7 +87,7 @@ def readable(frame):
 class Failures:
     """What the kernel says about allocations that have failed; unless they expect to, and are done in another way then."""
 
-    LAST = re.compile(r"^dump_stack|^should_fail")
+    LAST = re.compile(r"^dump_stack|^should_fail|^rust_helper_")
 
     def __init__(self):
         self.log = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
