@@ -82,6 +82,8 @@ test_connect_and_disconnect_4_at_once() {
 }
 
 a_reset() {
+	# What was before may have had it begin to reconnect.
+	wait_for 60 in_state live
 	nvme reset /dev/"$CTRL"
 	wait_for 60 in_state live
 }
@@ -99,7 +101,7 @@ test_resets_under_load() {
 # Of a random NIC, or two or three, at either end; one always stays.
 a_nic_pull() {
 	local nics end off on order=$RANDOM
-	mapfile -t nics < <(shuf -i 0-3 -n $((order % 3 + 1)) --random-source=<(yes $order))
+	mapfile -t nics < <(shuf -i 0-3 -n $((order % 3 + 1)) --random-source=<(yes $order || true))
 	pick end '' host tgt
 	pick off 0.1 0.5 1 3
 	pick on 0.1 0.5 1
