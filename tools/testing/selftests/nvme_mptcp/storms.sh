@@ -82,8 +82,6 @@ test_connect_and_disconnect_4_at_once() {
 }
 
 a_reset() {
-	# What was before may have had it begin to reconnect.
-	wait_for 60 in_state live
 	nvme reset /dev/"$CTRL"
 	wait_for 60 in_state live
 }
@@ -100,8 +98,13 @@ test_resets_under_load() {
 
 # Of a random NIC, or two or three, at either end; one always stays.
 a_nic_pull() {
-	local nics end off on order=$RANDOM
-	mapfile -t nics < <(shuf -i 0-3 -n $((order % 3 + 1)) --random-source=<(yes $order || true))
+	local nics=(0 1 2 3) count=$((RANDOM % 3 + 1)) i other end off on
+	for ((i = 0; i < count; i++)); do
+		other=$((i + RANDOM % (4 - i)))
+		set -- "${nics[i]}"
+		nics[i]=${nics[other]} nics[other]=$1
+	done
+	nics=("${nics[@]:0:count}")
 	pick end '' host tgt
 	pick off 0.1 0.5 1 3
 	pick on 0.1 0.5 1
@@ -221,6 +224,12 @@ a_hostile_peer() {
 	pick kind provoke resets
 	PEER_NQN=$NQN-other peer hostile "$kind" >>"$SCRATCH/hostile" 2>&1 || true
 }
+# Which fails if a cable has just been pulled, and then the controller is connected a little later.
+a_reset_in_time() {
+	wait_for 60 in_state live
+	a_reset_perhaps
+	wait_for 60 in_state live
+}
 a_reset_perhaps() { nvme reset /dev/"$CTRL" 2>>"$SCRATCH/resets" || true; }
 
 test_random_mix() {
@@ -234,7 +243,7 @@ test_random_mix() {
 	end=$((SECONDS + SOAK_MINUTES * 60))
 	declare -A times=()
 	while ((SECONDS < end)); do
-		pick what a_reset a_reset_perhaps a_nic_pull a_nic_pull a_namespace some_other_controller an_endpoint \
+		pick what a_reset_in_time a_reset_perhaps a_nic_pull a_nic_pull a_namespace some_other_controller an_endpoint \
 			a_hostile_peer
 		$what
 		times[$what]=$((${times[$what]:-0} + 1))

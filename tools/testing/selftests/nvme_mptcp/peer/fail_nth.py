@@ -316,7 +316,7 @@ class Rounds:
         allocations, it allocates once, and then it is the turn of what came after it.
         """
         failed, places, tries = True, (), 0
-        while failed and not places:
+        while failed and not places and self.done < self.most:
             failed, places = self.once(nth + tries // 2)
             tries += 1
         return places
