@@ -5,7 +5,7 @@
 # an allocation of ours may fail, and fails itself if one of these has not: then it does not show what it
 # says. Needs fault injection, thus KERNEL=debug.
 #
-#	FAULT_ROUNDS	at most so many failures a test, 250 unless told
+#	FAULT_ROUNDS	at most so many failures a test, 400 unless told
 #
 # set: faults
 # debug: add_port
@@ -15,7 +15,7 @@ TEST_TIMEOUT=600
 # What is large tells by itself that it has failed.
 INJECTED='|: vmalloc error: '
 
-FAULT_ROUNDS=${FAULT_ROUNDS:-250}
+FAULT_ROUNDS=${FAULT_ROUNDS:-400}
 readonly FAULTS="/sys/kernel/debug/failslab /sys/kernel/debug/fail_page_alloc"
 
 setup() {
@@ -116,7 +116,7 @@ test_connect() {
 	port 2 0.0.0.0 8009
 	serve 2
 	faults_of nvme_mptcp
-	fail_each connect "$(options)" <<-'END'
+	fail_each --times 2 connect "$(options)" <<-'END'
 		1 ^kstrdup < (ffi_kstrdup .*< )?options::check
 		2 ^__kmalloc.* < host_engine_alloc
 		5 ^krealloc.* < controller::MptcpCtrl::new
