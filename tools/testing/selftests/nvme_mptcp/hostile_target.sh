@@ -3,7 +3,7 @@
 #
 # Targets that break the protocol when they are connected already: the host says what is wrong, fails what was under
 # way, and gives up that controller only. peer/hostile_target.py tells what each does.
-# debug: an_r2t_too_late reset_at_each_moment
+# debug: an_r2t_too_late answered_twice
 # shellcheck source=lib.sh
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 TEST_TIMEOUT=240
