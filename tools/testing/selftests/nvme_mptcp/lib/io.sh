@@ -19,7 +19,7 @@ bandwidth() {
 	local rw=$1
 	shift
 	fio_run --rw="rand$rw" --bs=128k --numjobs=2 --iodepth=16 --norandommap \
-		--time_based --ramp_time=$((5 * SLOW)) --runtime=$((8 * SLOW)) "$@"
+		--time_based --ramp_time=5 --runtime=8 "$@"
 	jq ".jobs[0].$rw.bw" "$SCRATCH/fio.json"
 }
 
