@@ -19,7 +19,7 @@ setup() {
 	: >"$SCRATCH/wrong"
 	on_target python3 "$_LIB/../peer/hostile_target.py" "$(target_ip 0)" $ROGUE_PORT "@$SCRATCH/wrong" >"$SCRATCH/rogue" &
 	wait_for 20 grep listening "$SCRATCH/rogue"
-	fio_start --rw=randrw --verify=crc32c --bs=16k --iodepth=2 --size=8m --time_based --runtime=3600 --rate_iops=100
+	fio_start --rw=randrw --verify=crc32c --bs=16k --iodepth=2 --size=8m --time_based --runtime=3600
 }
 
 # all_is_well: the good controller has noticed nothing.

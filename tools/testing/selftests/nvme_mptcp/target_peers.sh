@@ -79,7 +79,7 @@ test_a_host_whose_icreq_drips() {
 test_resets_at_each_moment() {
 	connect mptcp
 	# The peers write where the namespace begins.
-	fio_start --rw=randrw --verify=crc32c --bs=16k --iodepth=4 --offset=64m --size=8m --time_based --runtime=3600 --rate_iops=100
+	fio_start --rw=randrw --verify=crc32c --bs=16k --iodepth=4 --offset=64m --size=8m --time_based --runtime=3600
 	peer hostile resets
 	fio_stop
 	[[ $(state) == live ]]
@@ -120,7 +120,7 @@ test_idle_and_slow_hosts_stay() {
 test_broken_pdus() {
 	connect mptcp
 	# The peers write where the namespace begins.
-	fio_start --rw=randrw --verify=crc32c --bs=16k --iodepth=4 --offset=64m --size=8m --time_based --runtime=3600 --rate_iops=100
+	fio_start --rw=randrw --verify=crc32c --bs=16k --iodepth=4 --offset=64m --size=8m --time_based --runtime=3600
 	peer hostile provoke
 	fio_stop
 	[[ $(state) == live ]]
