@@ -208,9 +208,11 @@ impl Sender {
         settled.inspect_err(|e| {
             broken(*e);
         })?;
-        let sent = sent?;
-        gate.sent(socket, sent, all);
-        Ok(if sent == all { Sent::All } else { Sent::NoRoom })
+        Ok(if gate.sent(socket, sent?, all) {
+            Sent::All
+        } else {
+            Sent::NoRoom
+        })
     }
 
     /// Describes waiting PDUs until the batch is full.

@@ -118,10 +118,11 @@ impl Gate {
     }
 
     /// The socket has taken so many of the bytes it was given. If that was not all, closes the gate until it has room.
-    pub(crate) fn sent(&self, socket: &Socket, taken: usize, given: usize) {
+    /// Returns whether it was all.
+    pub(crate) fn sent(&self, socket: &Socket, taken: usize, given: usize) -> bool {
         if taken == given {
             self.refusals.store(0, Relaxed);
-            return;
+            return true;
         }
         // If it has taken nothing, more room than now is wanted, as long as there is something that will make some.
         let until = socket.progress().map_or(0, |progress| {
@@ -133,6 +134,7 @@ impl Gate {
         let before = self.refusals.load(Relaxed);
         self.refusals
             .store(if refused { before.saturating_add(1) } else { 0 }, Relaxed);
+        false
     }
 
     /// Whether the socket takes nothing for want of memory, which nobody will tell the end of: the sender should wait a

@@ -143,8 +143,7 @@ impl Batch {
         });
         let sent = sent?;
         *total = total.saturating_add(sent as u64);
-        gate.sent(socket, sent, bytes);
-        Ok(if sent == bytes {
+        Ok(if gate.sent(socket, sent, bytes) {
             Sent::All(answers)
         } else {
             Sent::NoRoom
