@@ -128,18 +128,15 @@ impl PortConfig {
         // SAFETY: The port is live, and nvmet holds its configuration lock while it enables a port, so that nobody else
         // accesses the field.
         let size = unsafe { &mut (*self.as_ptr()).inline_data_size };
-        match *size {
-            wanted if wanted > most => {
-                *size = most;
-                Err(wanted)
-            }
-            wanted => {
-                if wanted < 0 {
-                    *size = INLINE_DATA_SIZE;
-                }
-                Ok(())
-            }
+        let wanted = *size;
+        if wanted > most {
+            *size = most;
+            return Err(wanted);
         }
+        if wanted < 0 {
+            *size = INLINE_DATA_SIZE;
+        }
+        Ok(())
     }
 }
 
