@@ -130,13 +130,19 @@ test_reserves_for_every_subflow() {
 # TCP may have no memory left, for what others keep: a socket takes nothing then, whatever room it has, and nobody tells when
 # that is over. Who sends waits, and does not try all the time.
 test_no_memory_for_sockets() {
-	local tries=0 rounds=0 limits hoard
+	local tries=0 rounds=0 limits hoard filter
 	limits=$(</proc/sys/net/ipv4/tcp_mem)
 	# shellcheck disable=SC2064 # as they are now
 	trap "echo '$limits' >/proc/sys/net/ipv4/tcp_mem" EXIT
+	# Before there is I/O: QEMU 7.2 without KVM does not always see in time that code which another processor runs is changed
+	# ("Oops: int3").
+	trace nvme_mptcp:nvme_mptcp_batch_sent nvmet_mptcp:nvmet_mptcp_batch_sent
+	# All others are more than can be read while there are new ones.
+	for filter in $TRACING/instances/nmtest/events/nvme*_mptcp/nvme*_mptcp_batch_sent/filter; do
+		echo 'sent == 0' >"$filter"
+	done
 	fio_start --rw=randrw --bs=4k --iodepth=4 --size=16m --verify=crc32c --time_based --runtime=3600
 	wait_for 20 io_runs
-	trace nvme_mptcp:nvme_mptcp_batch_sent nvmet_mptcp:nvmet_mptcp_batch_sent
 	on_host "$_LIB/../peer/hoard.py" >$SCRATCH/hoard &
 	hoard=$!
 	wait_for 20 grep ready $SCRATCH/hoard
@@ -145,7 +151,7 @@ test_no_memory_for_sockets() {
 		echo 1 1 1 >/proc/sys/net/ipv4/tcp_mem
 		pause 3
 		echo "$limits" >/proc/sys/net/ipv4/tcp_mem
-		tries=$(traced ' sent=0$' | wc -l)
+		tries=$(traced | wc -l)
 		pause 1
 	done
 	kill $hoard
