@@ -34,6 +34,13 @@ all_is_well() {
 
 rogue_connect() { TRSVCID=$ROGUE_PORT _fabrics mptcp nr_io_queues=1 ctrl_loss_tmo=0 reconnect_delay=1 "$@"; }
 
+# rogue_disk [OPTION...]: connects, and sets $CTRL and $DISK to what comes of it.
+rogue_disk() {
+	rogue_connect "$@"
+	CTRL=$(controllers | grep -vx "$GOOD")
+	wait_for_disk
+}
+
 only_the_good_one() {
 	controllers
 	[[ $(controllers) == "$GOOD" ]]
@@ -44,7 +51,7 @@ refused() {
 	local message=$1 wrong=$2
 	shift 2
 	echo "$wrong" >"$SCRATCH/wrong"
-	echo "nvme_mptcp selftest: $wrong" >/dev/kmsg
+	mark "$wrong"
 	rogue_connect "$@"
 	wait_for 20 said_since "$wrong" "$message"
 	wait_for 20 only_the_good_one
@@ -53,12 +60,19 @@ refused() {
 # refused_at_write MESSAGE WRONG: by what comes in answer to a write of 64 KiB, or of SIZE.
 refused_at_write() {
 	echo "$2" >"$SCRATCH/wrong"
-	echo "nvme_mptcp selftest: $2" >/dev/kmsg
-	rogue_connect
-	CTRL=$(controllers | grep -vx "$GOOD")
-	wait_for_disk
+	mark "$2"
+	rogue_disk
 	! timeout 100 dd if=/dev/zero of="$DISK" bs="${SIZE:-64k}" count=1 oflag=direct || fail "$2: written nonetheless"
 	wait_for 20 said_since "$2" "$1"
+	wait_for 20 only_the_good_one
+}
+
+# refused_after_write MESSAGE WRONG SIZE: the write itself succeeds.
+refused_after_write() {
+	echo "$2" >"$SCRATCH/wrong"
+	rogue_disk
+	dd if=/dev/zero of="$DISK" bs="$3" count=1 oflag=direct
+	wait_for 20 says "$1"
 	wait_for 20 only_the_good_one
 }
 
@@ -83,9 +97,7 @@ test_wrong_data() {
 # Damaged data cost the command, not the connection: it is tried again, and fails at last.
 test_damaged_data() {
 	echo 'digests=2 baddigest=1' >"$SCRATCH/wrong"
-	rogue_connect data_digest
-	CTRL=$(controllers | grep -vx "$GOOD")
-	wait_for_disk
+	rogue_disk data_digest
 	! dd if="$DISK" of="$SCRATCH/data" bs=4k count=1 iflag=direct || fail "read nonetheless"
 	says 'data digest error: recv'
 	[[ $(state) == live ]]
@@ -125,25 +137,13 @@ test_answers_to_writes() {
 
 # The write itself is good.
 test_answered_twice() {
-	echo write=response_twice >"$SCRATCH/wrong"
-	rogue_connect
-	CTRL=$(controllers | grep -vx "$GOOD")
-	wait_for_disk
-	dd if=/dev/zero of="$DISK" bs=64k count=1 oflag=direct
-	wait_for 20 says 'genctr mismatch|an answer to no command'
-	wait_for 20 only_the_good_one
+	refused_after_write 'genctr mismatch|an answer to no command' write=response_twice 64k
 	all_is_well
 }
 
 # This write is answered before it is asked for more.
 test_an_r2t_too_late() {
-	echo write=r2t_late >"$SCRATCH/wrong"
-	rogue_connect
-	CTRL=$(controllers | grep -vx "$GOOD")
-	wait_for_disk
-	dd if=/dev/zero of="$DISK" bs=4k count=1 oflag=direct
-	wait_for 20 says 'an answer to no command'
-	wait_for 20 only_the_good_one
+	refused_after_write 'an answer to no command' write=r2t_late 4k
 	all_is_well
 }
 
@@ -151,9 +151,7 @@ test_an_r2t_too_late() {
 test_events() {
 	refused 'an event that was not asked for' 'event=flood oaes=256'
 	echo 'event=wrong oaes=256' >"$SCRATCH/wrong"
-	rogue_connect
-	CTRL=$(controllers | grep -vx "$GOOD")
-	wait_for_disk
+	rogue_disk
 	dd if="$DISK" of="$SCRATCH/data" bs=64k count=1 iflag=direct
 	[[ $(state) == live ]]
 	disconnect
@@ -189,9 +187,7 @@ test_split_and_glued() {
 		echo "$wrong" >"$SCRATCH/wrong"
 		options=()
 		[[ $wrong != *digests* ]] || options=(hdr_digest data_digest)
-		rogue_connect "${options[@]}"
-		CTRL=$(controllers | grep -vx "$GOOD")
-		wait_for_disk
+		rogue_disk "${options[@]}"
 		dd if=/dev/urandom of="$DISK" bs=4k count=2 oflag=direct
 		dd if="$DISK" of="$SCRATCH/data" bs=16k count=1 iflag=direct
 		numbered_blocks 32 | cmp - "$SCRATCH/data"

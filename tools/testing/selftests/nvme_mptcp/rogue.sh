@@ -70,7 +70,7 @@ broken_read() {
 	shift 2
 	# shellcheck disable=SC2086 # a list
 	rogue $wrong
-	echo "nvme_mptcp selftest: $wrong" >/dev/kmsg
+	mark "$wrong"
 	_fabrics mptcp nr_io_queues=1 ctrl_loss_tmo=0 "$@"
 	wait_for 20 said_since "$wrong" "$message"
 	wait_for 20 said_since "$wrong" 'unable to read partition table'

@@ -98,11 +98,10 @@ test_resets_under_load() {
 
 # Of a random NIC, or two or three, at either end; one always stays.
 a_nic_pull() {
-	local nics=(0 1 2 3) count=$((RANDOM % 3 + 1)) i other end off on
+	local nics=(0 1 2 3) count=$((RANDOM % 3 + 1)) i other swap end off on
 	for ((i = 0; i < count; i++)); do
 		other=$((i + RANDOM % (4 - i)))
-		set -- "${nics[i]}"
-		nics[i]=${nics[other]} nics[other]=$1
+		swap=${nics[i]} nics[i]=${nics[other]} nics[other]=$swap
 	done
 	nics=("${nics[@]:0:count}")
 	pick end '' host tgt

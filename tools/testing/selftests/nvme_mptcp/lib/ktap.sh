@@ -69,9 +69,12 @@ wait_for() {
 	done
 }
 
-# dmesg_of_test [FROM]: what the kernel has said since the running test began.
+# mark WHAT: writes that to the kernel's log, for said_since.
+mark() { echo "nvme_mptcp selftest: $1" >/dev/kmsg; }
+
+# dmesg_of_test [FROM]: what the kernel has said since the running test began, or since the last line with FROM.
 dmesg_of_test() {
-	dmesg | awk -v mark="selftest $TEST begins" '
+	dmesg | awk -v mark="${1:-selftest $TEST begins}" '
 		{ text = text $0 "\n" } index($0, mark) { text = "" } END { printf "%s", text }'
 }
 
@@ -81,11 +84,8 @@ dmesg_count() { dmesg_of_test | grep -cE -- "$1" || true; }
 # says REGEX: the kernel has said so during the test.
 says() { dmesg_of_test | grep -E -- "$1" >/dev/null; }
 
-# said_since MARK REGEX: the kernel has said so since the test has written "nvme_mptcp selftest: MARK" to its log for the last time.
-said_since() {
-	dmesg_of_test | awk -v mark="selftest: $1" '{ text = text $0 "\n" } index($0, mark) { text = "" } END { printf "%s", text }' |
-		grep -E -- "$2"
-}
+# said_since MARK REGEX: the kernel has said so since that mark.
+said_since() { dmesg_of_test "selftest: $1" | grep -E -- "$2"; }
 
 # The rest is machinery.
 
