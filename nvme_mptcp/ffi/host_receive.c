@@ -24,12 +24,13 @@ static bool *engine_out(struct nvme_tcp_request *req)
 }
 
 /*
- * The request's PDU is with the socket, or on the way there: from here on it
- * may be answered. Set before that send takes the socket lock.
+ * The request's PDU is described, and on the way to the socket: from here on it
+ * may be answered, and then belongs to somebody else, so this is the last that
+ * the sender has to do with it before that send takes the socket lock.
  */
 static void engine_set_out(struct nvme_tcp_request *req)
 {
-	WRITE_ONCE(*engine_out(req), true);
+	smp_store_release(engine_out(req), true);
 }
 
 /* Whether data for @rq have begun to come in: tcp.c will not ask again. */
@@ -110,7 +111,8 @@ static const char *engine_answer_fault(struct nvme_tcp_queue *queue,
 	if (req->tcp.queue != queue ||
 	    blk_mq_rq_state(rq) != MQ_RQ_IN_FLIGHT)
 		return "an answer to no command";
-	if (!READ_ONCE(req->out) || req->tcp.h2cdata_left)
+	/* Pairs with engine_set_out(). */
+	if (!smp_load_acquire(&req->out) || req->tcp.h2cdata_left)
 		return "an answer to a command that is not sent yet";
 	if (hdr->type == nvme_tcp_c2h_data)
 		return engine_data_fault(queue, rq);
@@ -148,7 +150,7 @@ static bool engine_is_aen_req(struct nvme_tcp_queue *queue, u16 qid, u16 cid)
 
 	if (!nvme_is_aen_req(qid, cid))
 		return false;
-	if (!READ_ONCE(*out)) {
+	if (!smp_load_acquire(out)) {
 		dev_err(queue->ctrl->ctrl.device,
 			"queue %d: an event that was not asked for\n", qid);
 		return false;

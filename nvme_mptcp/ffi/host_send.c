@@ -163,21 +163,16 @@ static bool engine_append(struct bio_vec *bv, void *arg)
 	return len == bv->bv_len;
 }
 
-int host_engine_describe(struct nvme_tcp_request *req, struct bio_vec *bv,
-			 unsigned int max, u32 max_bytes,
-			 struct host_engine_pdu *pdu)
+static int engine_describe(struct nvme_tcp_request *req,
+			   struct engine_vector *vec)
 {
 	struct nvme_tcp_queue *queue = req->queue;
-	struct engine_vector vec = {
-		.bv = bv, .max = max, .max_bytes = max_bytes, .pdu = pdu,
-	};
+	struct host_engine_pdu *pdu = vec->pdu;
 	u32 head, data, tail, skip = req->offset;
 	struct bio_vec one;
 	bool h2c;
 	int ret;
 
-	*pdu = (struct host_engine_pdu){};
-	engine_set_out(req);
 	if (req->state == NVME_TCP_SEND_CMD_PDU ||
 	    req->state == NVME_TCP_SEND_H2C_PDU) {
 		ret = engine_prepare(req);
@@ -196,24 +191,44 @@ int host_engine_describe(struct nvme_tcp_request *req, struct bio_vec *bv,
 	if (skip < head) {
 		bvec_set_virt(&one, (h2c ? nvme_tcp_req_data_pdu(req) :
 			      nvme_tcp_req_cmd_pdu(req)) + skip, head - skip);
-		if (!engine_append(&one, &vec))
+		if (!engine_append(&one, vec))
 			goto out;
 		skip = head;
 	}
 	if (skip < head + data)
 		engine_walk_data(blk_mq_rq_from_pdu(req),
-				     (h2c ? req->h2cdata_offset : 0) + skip -
-				     head, head + data - skip, engine_append, &vec);
+				 (h2c ? req->h2cdata_offset : 0) + skip - head,
+				 head + data - skip, engine_append, vec);
 	/* The digest can only follow when all data before it is in. */
 	if (tail && pdu->left - pdu->bytes <= tail) {
 		u32 sent = tail - (pdu->left - pdu->bytes);
 
 		bvec_set_virt(&one, (void *)&req->ddgst + sent, tail - sent);
-		engine_append(&one, &vec);
+		engine_append(&one, vec);
 	}
 out:
 	pdu->left -= pdu->bytes;
 	return 0;
+}
+
+int host_engine_describe(struct nvme_tcp_request *req, struct bio_vec *bv,
+			 unsigned int max, u32 max_bytes,
+			 struct host_engine_pdu *pdu)
+{
+	struct engine_vector vec = {
+		.bv = bv, .max = max, .max_bytes = max_bytes, .pdu = pdu,
+	};
+	int ret;
+
+	*pdu = (struct host_engine_pdu){};
+	ret = engine_describe(req, &vec);
+	/*
+	 * Not before: an answer would complete the request, and its bios would
+	 * be somebody else's. Whatever has come of it, because only what is out
+	 * is taken back or failed.
+	 */
+	engine_set_out(req);
+	return ret;
 }
 
 int host_engine_next_pdu(struct nvme_tcp_queue *queue,

@@ -61,7 +61,9 @@ impl SendRequest {
     pub(crate) fn describe(self, vector: &mut Vector) -> Result<Described> {
         let mut pdu: bindings::host_engine_pdu = pin_init::zeroed();
         let room = vector.room();
-        // SAFETY: The request is live until it is sent completely, and `room` is valid.
+        // SAFETY: The request has been popped and is not described yet, so no answer to it is taken before
+        // the engine marks it as out, with which its use ends; who cancels requests stops the sender first.
+        // `room` is valid.
         to_result(unsafe {
             bindings::host_engine_describe(
                 self.0.as_ptr(),
@@ -84,12 +86,11 @@ impl SendRequest {
         })
     }
 
-    /// The same as [`fail`](Self::fail) for a request just popped from a queue without a connection,
-    /// unless somebody has cancelled it.
+    /// The same as [`fail`](Self::fail) for a request just popped from a queue and not described since,
+    /// unless somebody has cancelled it. Needs no connection.
     pub(crate) fn refuse(self) {
-        // SAFETY: The memory of the request lives as long as the tag set, thus as the queue's work. It
-        // was pushed after the queue was closed, so nobody can have answered it; the engine looks
-        // whether it has been cancelled.
+        // SAFETY: The memory of the request lives as long as the tag set, thus as the queue's work. It is
+        // not out, so nobody can have answered it; the engine looks whether it has been cancelled.
         unsafe { bindings::host_engine_refuse(self.0.as_ptr()) };
     }
 
