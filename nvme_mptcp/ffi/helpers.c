@@ -208,6 +208,11 @@ bool ffi_in_reclaim(void)
 	return current->flags & PF_MEMALLOC;
 }
 
+void ffi_synchronize_rcu_tasks(void)
+{
+	synchronize_rcu_tasks();
+}
+
 unsigned int ffi_memalloc_noio_save(void)
 {
 	return memalloc_noio_save();

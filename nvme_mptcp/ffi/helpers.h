@@ -33,6 +33,7 @@ int ffi_setsockopt_str(struct socket *sock, int level, int name,
 void ffi_param_congestion(char *name);
 /* Does nothing if the name is empty. Sleeps. */
 int ffi_sock_set_congestion(struct socket *sock, const char *name);
+/* For an MPTCP socket that has just been made, and does not linger. */
 void ffi_sock_storage_prepare(struct socket *sock);
 void ffi_sock_storage_subflows(struct socket *sock);
 void ffi_sock_reclassify(struct socket *sock);
@@ -97,6 +98,9 @@ char *ffi_kstrdup(const char *s);
 unsigned int ffi_memalloc_noreclaim_save(void);
 void ffi_memalloc_noreclaim_restore(unsigned int flags);
 bool ffi_in_reclaim(void);
+/* Sleeps. */
+void ffi_synchronize_rcu_tasks(void);
+
 unsigned int ffi_memalloc_noio_save(void);
 void ffi_memalloc_noio_restore(unsigned int flags);
 

@@ -5,6 +5,25 @@
  */
 
 /*
+ * MPTCP's own work on a connection holds its lock, and makes subflows, for which
+ * it allocates as anybody does. Without memory it would swap to the disk that is
+ * behind this connection, and wait for it with the lock held that the disk's
+ * requests need. So it gets the reserves, as sends do, and does not reclaim.
+ *
+ * It is over when the socket has been released: closed without lingering, a
+ * connection has its work cancelled (mptcp_close()), and is not given any more.
+ */
+static work_func_t mptcp_work;
+
+static void storage_work(struct work_struct *work)
+{
+	unsigned int flags = memalloc_noreclaim_save();
+
+	READ_ONCE(mptcp_work)(work);
+	memalloc_noreclaim_restore(flags);
+}
+
+/*
  * A socket that carries storage may be needed to write back dirty pages, so it
  * may use the memory reserves, must not wait for reclaim, and must not use the
  * page fragment of a task that is itself in the middle of an allocation.
@@ -16,6 +35,9 @@ void ffi_sock_storage_prepare(struct socket *sock)
 
 	sk->sk_allocation = GFP_ATOMIC | __GFP_MEMALLOC;
 	sk->sk_use_task_frag = false;
+	/* The socket is new, so this is not queued. */
+	WRITE_ONCE(mptcp_work, mptcp_sk(sk)->work.func);
+	mptcp_sk(sk)->work.func = storage_work;
 	/*
 	 * Once is enough, and not when a controller comes back: see
 	 * ffi_sock_storage_subflows().

@@ -14,6 +14,7 @@ use crate::{
         ops::Controller,
         reference::CtrlRef, //
     },
+    work, //
 };
 use kernel::{
     prelude::*,
@@ -65,6 +66,8 @@ impl Drop for Registry {
         while COUNT.load(Acquire) > 0 {
             fsleep(COUNT_INTERVAL);
         }
+        // Who counted down to that may have been preempted before the end of the function.
+        work::wait_for_tasks();
     }
 }
 

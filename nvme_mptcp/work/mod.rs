@@ -102,6 +102,14 @@ pub(crate) fn in_reclaim() -> bool {
     unsafe { bindings::ffi_in_reclaim() }
 }
 
+/// Waits until every task that was preempted anywhere in the kernel has run on to where it sleeps or leaves it. For the
+/// end of a module whose functions tell that they end before they do. May sleep for seconds.
+#[cfg(host)]
+pub(crate) fn wait_for_tasks() {
+    // SAFETY: Called where sleeping is allowed.
+    unsafe { bindings::ffi_synchronize_rcu_tasks() };
+}
+
 /// While this exists the current task's allocations may use the memory reserves and do not reclaim.
 ///
 /// For sending: write-back of dirty pages may be waiting for exactly this send, so it must neither
