@@ -56,6 +56,12 @@ impl Request<'_> {
     pub(crate) fn as_ptr(&self) -> *mut bindings::request {
         self.0.as_ptr()
     }
+
+    /// Whether it is started and not completed. Any context.
+    pub(crate) fn is_in_flight(&self) -> bool {
+        // SAFETY: The request is live by the type invariant.
+        unsafe { bindings::ffi_request_is_in_flight(self.as_ptr()) }
+    }
 }
 
 /// What a tag set belongs to.

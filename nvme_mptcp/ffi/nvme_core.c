@@ -40,6 +40,11 @@ unsigned int ffi_nvmf_nr_io_queues(struct nvmf_ctrl_options *opts)
 	return nvmf_nr_io_queues(opts);
 }
 
+bool ffi_request_is_in_flight(struct request *rq)
+{
+	return blk_mq_rq_state(rq) == MQ_RQ_IN_FLIGHT;
+}
+
 void ffi_nvmf_complete_timed_out_request(struct request *rq)
 {
 	nvmf_complete_timed_out_request(rq);

@@ -14,6 +14,7 @@ bool ffi_nvme_ctrl_sgl_supported(struct nvme_ctrl *ctrl);
 void ffi_nvme_get_ctrl(struct nvme_ctrl *ctrl);
 void ffi_nvme_put_ctrl(struct nvme_ctrl *ctrl);
 unsigned int ffi_nvmf_nr_io_queues(struct nvmf_ctrl_options *opts);
+bool ffi_request_is_in_flight(struct request *rq);
 void ffi_nvmf_complete_timed_out_request(struct request *rq);
 unsigned long ffi_nvmf_get_virt_boundary(struct nvme_ctrl *ctrl, bool admin);
 const char *ffi_nvmf_ctrl_subsysnqn(struct nvme_ctrl *ctrl);

@@ -22,6 +22,7 @@ use super::{
     send::Sender,
 };
 use crate::{
+    block::Request,
     net::{
         address::Address,
         callbacks::Callbacks,
@@ -250,10 +251,13 @@ impl Queue {
     /// Does nothing in another state. MPTCP has copied what was sent, so no request's pages can be
     /// in flight after this, whatever the subflows still transmit.
     pub(crate) fn stop(&self) {
-        let mut state = self.state.lock();
+        self.stop_in(&mut self.state.lock());
+    }
+
+    fn stop_in(&self, state: &mut State) {
         self.engine.release_cpu();
         self.live.store(false, Release);
-        match core::mem::replace(&mut *state, State::Allocated) {
+        match core::mem::replace(state, State::Allocated) {
             State::Running { socket, callbacks } => {
                 socket.shutdown();
                 drop(callbacks);
@@ -274,7 +278,10 @@ impl Queue {
 
     /// `Connected` or `Stopped` -> `Allocated`: closes the socket. Does nothing if there is none.
     pub(crate) fn release(&self) {
-        let mut state = self.state.lock();
+        self.release_in(&mut self.state.lock());
+    }
+
+    fn release_in(&self, state: &mut State) {
         if !matches!(*state, State::Running { .. }) {
             // A request that passed `is_live()` just before the stop may have queued it again.
             self.engine.stop_work();
@@ -282,6 +289,17 @@ impl Queue {
             *state = State::Allocated;
             self.sender.lock().set_closed(&self.engine);
             self.life.enter(Phase::Unused);
+        }
+    }
+
+    /// `Running` -> `Allocated` because of a request that has timed out: nothing uses the request after this, and
+    /// nothing of it arrives later. Does nothing if it has been answered meanwhile, since whoever waited for
+    /// that may be about to connect the queue again.
+    fn end_for(&self, rq: &Request<'_>) {
+        let mut state = self.state.lock();
+        if rq.is_in_flight() {
+            self.stop_in(&mut state);
+            self.release_in(&mut state);
         }
     }
 
@@ -299,10 +317,8 @@ impl Queue {
     }
 }
 
-/// The timeout of a request that is completed at once: stops the queue first, so that nothing uses
-/// the request any more, and closes its connection, so that nothing of the request arrives later.
-pub(crate) fn complete_timed_out(queue: &Queue, rq: crate::block::Request<'_>) {
-    queue.stop();
-    queue.release();
+/// The timeout of a request that is completed at once, and its queue's connection ended before.
+pub(crate) fn complete_timed_out(queue: &Queue, rq: Request<'_>) {
+    queue.end_for(&rq);
     request::complete_timed_out(rq);
 }

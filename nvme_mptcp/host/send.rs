@@ -48,6 +48,8 @@ pub(crate) struct Sender {
     socket: Option<Arc<Socket>>,
     /// There was one, and it is closed.
     closed: bool,
+    /// What sending on it has failed with: nothing more may follow what is out, perhaps a part of a PDU.
+    broken: Option<Error>,
     batch: KBox<Batch>,
 }
 
@@ -75,6 +77,7 @@ impl Sender {
         Ok(Self {
             socket: None,
             closed: false,
+            broken: None,
             batch: KBox::init(
                 init!(Batch {
                     vector <- Vector::init(),
@@ -89,6 +92,7 @@ impl Sender {
     pub(crate) fn set_socket(&mut self, socket: Option<Arc<Socket>>) {
         self.socket = socket;
         self.closed = false;
+        self.broken = None;
     }
 
     /// The connection is closed: what is given to the queue from now on fails. What waits in it
@@ -102,9 +106,14 @@ impl Sender {
         self.refuse_all(queue);
     }
 
-    /// Fails what was given to the queue after its connection had been closed.
-    fn refuse_all(&self, queue: &EngineQueue) {
-        while let Some(req) = self.closed.then(|| queue.pop()).flatten() {
+    /// What sending on this connection has failed with, if it has.
+    pub(crate) fn broken(&self) -> Option<Error> {
+        self.broken
+    }
+
+    /// Fails what waits in the queue.
+    pub(crate) fn refuse_all(&self, queue: &EngineQueue) {
+        while let Some(req) = queue.pop() {
             req.refuse();
         }
     }
@@ -128,7 +137,20 @@ impl Sender {
     ///
     /// When the connection is broken, or the peer asked for data that is not there. `broken` is told
     /// first, and says whether the requests of the batch are to fail; otherwise somebody cancels them.
+    /// Nothing may be sent on this connection then ([`broken()`](Self::broken)).
     pub(crate) fn send_batch(
+        &mut self,
+        queue: &EngineQueue,
+        gate: &Gate,
+        counters: &Counters,
+        broken: impl Fn(Error) -> bool,
+    ) -> Result<Sent> {
+        let sent = self.try_batch(queue, gate, counters, broken);
+        self.broken = sent.as_ref().err().copied();
+        sent
+    }
+
+    fn try_batch(
         &mut self,
         queue: &EngineQueue,
         gate: &Gate,
@@ -138,7 +160,9 @@ impl Sender {
         let Some(socket) = &self.socket else {
             // Authentication goes on after a command of it has timed out. While a connection is only
             // stopped its requests wait for it to be closed, so that nothing of them arrives later.
-            self.refuse_all(queue);
+            if self.closed {
+                self.refuse_all(queue);
+            }
             return Ok(Sent::Nothing);
         };
         if !queue.pending() {

@@ -23,7 +23,7 @@ use kernel::sync::atomic::{
     Relaxed, //
 };
 
-/// Subflows that are looked at. A path manager makes eight by default; data that further ones
+/// Subflows that are looked at. The kernel's path manager makes three unless told, and 64 at most; data that further ones
 /// hold is not counted.
 pub(crate) const SUBFLOWS: usize = 16;
 

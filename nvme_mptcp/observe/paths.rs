@@ -2,7 +2,7 @@
 
 //! The paths of connections. Pure logic, no kernel in it.
 
-/// Paths of a connection that are looked at. A path manager makes eight by default.
+/// Paths of a connection that are looked at. The kernel's path manager makes three unless told, and 64 at most.
 pub(crate) const PATHS: usize = 16;
 
 /// A pair of addresses, without ports; of IPv4 the mapped ones.

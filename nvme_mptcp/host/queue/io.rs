@@ -40,6 +40,10 @@ const WORK_BUDGET_MS: u32 = 1;
 /// that come until it runs: the time that it waits is hidden by the others.
 const INLINE_DEPTH: i32 = 4;
 
+/// So many batches a task sends that has submitted a request: its own, and what others may have given to the queue
+/// meanwhile. The rest is for the queue's work, which has a budget.
+const INLINE_BATCHES: usize = 2;
+
 impl Queue {
     /// Queues a started request; sends at once if nothing else is waiting, few are in flight and this
     /// is the queue's CPU, so that a lone command waits for no work item.
@@ -56,7 +60,11 @@ impl Queue {
         // write back to us, it must not wait for the lock that it holds.
         if idle && self.engine.runs_on(this_cpu()) && !in_reclaim() {
             if let Some(mut sender) = self.sender.try_lock() {
-                while matches!(self.send(&mut sender), Ok(Sent::All)) {}
+                for _ in 0..INLINE_BATCHES {
+                    if !matches!(self.send(&mut sender), Ok(Sent::All)) {
+                        break;
+                    }
+                }
                 if self.waits_for_memory(&sender) {
                     self.engine.kick();
                 }
@@ -76,6 +84,12 @@ impl Queue {
     }
 
     fn send(&self, sender: &mut Sender) -> Result<Sent> {
+        if let Some(e) = sender.broken() {
+            if self.fails_at_once() {
+                sender.refuse_all(&self.engine);
+            }
+            return Err(e);
+        }
         sender.send_batch(&self.engine, &self.gate, &self.observed.counters, |e| {
             self.send_failed(e)
         })
