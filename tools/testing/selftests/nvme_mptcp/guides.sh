@@ -120,6 +120,30 @@ test_security() {
 }
 esp_bytes() { ip -n $HOST_NS -s xfrm state | sed -n 's/^\s*\([0-9]*\)(bytes).*/\1/p' | paste -sd+ | bc; }
 
+# All goes through the tunnels, over four paths, and over three when a NIC dies; outside of them nobody answers.
+test_wireguard() {
+	local before sent
+	target_module mptcp
+	modprobe wireguard || lacks WireGuard
+	follow wireguard -e "s|/dev/sdb|$(backing nmtest data)|"
+	CTRL=$(controllers)
+	wait_for_disk
+	wait_for 20 four_tunnels
+	before=$(wireguard_bytes)
+	verify --bs=64k --size=4m
+	sent=$(($(wireguard_bytes) - before))
+	note "$sent bytes through WireGuard"
+	((sent > 8 << 20))
+	[[ -z $(on_host ss -tHn state established dst 10.0.0.0/16) ]]
+	! TRADDR=10.0.0.2 _fabrics mptcp || fail "the port is open outside of the tunnels"
+	set-link 3 off
+	verify --bs=64k --size=4m
+	[[ $(state) == live ]]
+	rm /root/wg-*
+}
+four_tunnels() { [[ $(on_host ss -tHn state established dst 10.1.0.0/16 | wc -l) == $((4 * $(queues))) ]]; }
+wireguard_bytes() { on_host wg show all transfer | awk '{ bytes += $3 + $4 } END { print bytes }'; }
+
 test_choosing() {
 	with_target
 	target_tool paths setup --target --apply
