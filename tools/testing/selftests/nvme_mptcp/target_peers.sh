@@ -102,13 +102,13 @@ test_leaving_before_the_digest() {
 # A host that has nothing to do, or is slow, is not one that misbehaves.
 test_idle_and_slow_hosts_stay() {
 	target_param connect_timeout 1
-	target_param stall_timeout 3
+	target_param stall_timeout $((3 * SLOW))
 	connect mptcp -i 1
 	# Answers wait all the time, for longer than that; but some of them go out.
 	impair rate 10mbit -- 0
 	fio_run --rw=read --bs=1m --iodepth=4 --size=8m
 	fio_run --rw=write --bs=1m --iodepth=4 --size=4m
-	pause 3
+	pause $((3 * SLOW))
 	[[ $(state) == live ]]
 	! says dropped || fail "was dropped"
 	! says "starting error recovery" || fail "was dropped"
