@@ -145,7 +145,7 @@ pub fn controllers(look: &Look) -> Vec<Finding> {
                     subsystem.name, subsystem.nqn
                 ),
                 &[
-                    &format!("echo round-robin > /sys/class/nvme-subsystem/{}/iopolicy", subsystem.name),
+                    &format!("echo queue-depth > /sys/class/nvme-subsystem/{}/iopolicy", subsystem.name),
                     "or keep one MPTCP controller: it uses all NICs",
                 ],
             ));

@@ -205,9 +205,9 @@ test_controllers() {
 	connect mptcp --nr-io-queues=1 --duplicate-connect
 	wait_for 20 _all_nics
 	finds host iopolicy-numa
-	said 'round-robin'
+	said 'queue-depth'
 	connect tcp --nr-io-queues=1
-	echo round-robin >"$(echo /sys/class/nvme-subsystem/*/iopolicy)"
+	echo queue-depth >"$(echo /sys/class/nvme-subsystem/*/iopolicy)"
 	hints host tcp-controllers
 	said "with one NIC each: $CTRL"
 	# It is in use.
