@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # The ways to use several NICs that are compared. Each is brought up by a command that an operator
-# would use, with as many I/O queues per connection, or per controller, as there are processors.
+# would use, with as many I/O queues per controller as there are processors.
 #
 #	tcp		nvme-tcp and nvmet-tcp, on the first NIC
 #	numa, round-robin, queue-depth

@@ -105,8 +105,8 @@ connect mptcp
 run nvme list-subsys
 measure_both
 
-step "The same connections, seen by MPTCP: a line a queue, with its subflows"
-run on_host ss -MHnO state established
+step "The same connections, seen by MPTCP: a line a queue, with the number of its subflows"
+run on_host ss -MHniO state established
 for ((i = 0; i < NICS; i++)); do
 	count=$(on_host ss -tHn state established src "$(host_ip $i)" | wc -l)
 	sent=$(bytes_sent host $i)
