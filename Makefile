@@ -3,7 +3,8 @@
 # The front door. `make help` tells what there is.
 #
 # Without KDIR the modules are built for the newest stock Debian kernel of SERIES, in a build root of Debian's own tools:
-# nothing of the machine's own toolchain is used. KERNEL=debug is that kernel rebuilt with KASAN, lockdep, kmemleak and others. With KDIR it is the ordinary out-of-tree build.
+# nothing of the machine's own toolchain is used. KERNEL=debug is the same source built by clang with x86_64_defconfig and scripts/debug.config:
+# KASAN, lockdep, kmemleak and others. With KDIR it is the ordinary out-of-tree build.
 
 SERIES ?= 7.3
 KERNEL ?= stock
@@ -28,7 +29,7 @@ deb: all tool ## Debian packages of the modules, the tool and the selftests, in 
 demo: all ## one VM, four NICs: nvme-tcp on one NIC against nvme-mptcp on all
 	$(Q)scripts/demo
 
-test: all ## all kselftests, in VMs
+test: all ## the kselftests, in VMs (those of the sets below are not in it)
 	$(Q)scripts/test
 
 fuzz: all ## COUNT=100000 mutated PDUs to each side, decided by SEED
@@ -47,7 +48,7 @@ faults: ## failing allocations, on the debug kernel
 test-debug: ## a part of the tests on the debug kernel
 	$(Q)KERNEL=debug scripts/test --logs out/debug --set debug
 
-test-all: ## everything there is, on every kernel; takes most of a day without KVM
+test-all: ## everything there is, and what is in make test on all three kernels; takes most of a day without KVM
 	$(Q)$(MAKE) check
 	$(Q)$(MAKE) test
 	$(Q)$(MAKE) test SERIES=7.2
