@@ -127,6 +127,26 @@ test_reserves_for_every_subflow() {
 	! awk -v port=$PORT '$2 == port { print $3 }' $SCRATCH/allocations | grep -x "$flags" || fail "so do the target's"
 }
 
+# MPTCP's own work makes subflows with the connection locked, so it must not reclaim memory, which could mean to wait for that
+# connection (PF_MEMALLOC, 0x800).
+test_paths_without_reclaim() {
+	local pid
+	[[ -e /sys/kernel/btf/vmlinux ]] || lacks "the types of the kernel (BTF)"
+	bpftrace -B line -e 'BEGIN { printf("ready\n"); } kprobe:mptcp_subflow_create_socket {
+		printf("%s %s\n", comm, (curtask->flags & 0x800) == 0 ? "reclaims" : "does not"); }' >$SCRATCH/made &
+	pid=$!
+	wait_for 90 grep ready $SCRATCH/made
+	nvme reset /dev/$CTRL
+	wait_for 20 in_state live
+	wait_for 20 has_subflows 2
+	kill -INT $pid
+	wait $pid
+	cat $SCRATCH/made
+	(($(grep -c '^kworker.* does not$' $SCRATCH/made) >= $(queues)))
+	# The first subflow of each is made before anything depends on it.
+	(($(grep -c ' reclaims$' $SCRATCH/made) == $(queues)))
+}
+
 # TCP may have no memory left, for what others keep: a socket takes nothing then, whatever room it has, and nobody tells when
 # that is over. Who sends waits, and does not try all the time.
 test_no_memory_for_sockets() {
