@@ -30,6 +30,7 @@ static bool *engine_out(struct nvme_tcp_request *req)
  */
 static void engine_set_out(struct nvme_tcp_request *req)
 {
+	/* After all that the description has read: pairs with who answers. */
 	smp_store_release(engine_out(req), true);
 }
 
@@ -150,6 +151,7 @@ static bool engine_is_aen_req(struct nvme_tcp_queue *queue, u16 qid, u16 cid)
 
 	if (!nvme_is_aen_req(qid, cid))
 		return false;
+	/* Pairs with engine_set_out(). */
 	if (!smp_load_acquire(out)) {
 		dev_err(queue->ctrl->ctrl.device,
 			"queue %d: an event that was not asked for\n", qid);
