@@ -187,6 +187,7 @@ pub fn diagnose(look: &Look) -> Vec<Finding> {
         links::unequal,
         paths::limits,
         paths::endpoints,
+        paths::ports,
         paths::ways,
         peer::probes,
         connections::fallback,

@@ -6,6 +6,7 @@ use super::{hint, problem, rp_filter, Finding, Look};
 use crate::facts::{Connection, Side};
 use crate::table::count;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 pub fn limits(look: &Look) -> Vec<Finding> {
     let facts = &look.facts;
@@ -114,6 +115,59 @@ pub fn endpoints(look: &Look) -> Vec<Finding> {
         }
     }
     found.extend(wrong_endpoints(look));
+    found
+}
+
+/// A port that does not listen where hosts are told to make paths to.
+pub fn ports(look: &Look) -> Vec<Finding> {
+    let facts = &look.facts;
+    let mut found = Vec::new();
+    for port in &facts.ports {
+        let Some(own) = port.address.filter(|address| !address.is_unspecified()) else {
+            continue;
+        };
+        // Any listener at the same port takes a path of any connection.
+        let listens = |at: IpAddr| {
+            let mut ports = facts
+                .ports
+                .iter()
+                .filter(|other| other.port == port.port)
+                .filter_map(|other| other.address);
+            ports.any(|address| {
+                address == at || address.is_unspecified() && (address.is_ipv6() || at.is_ipv4())
+            })
+        };
+        let refused = facts.endpoints.iter().filter(|endpoint| {
+            let alike = endpoint.address.is_ipv4() == own.is_ipv4();
+            endpoint.signal && endpoint.port.is_none() && alike && !listens(endpoint.address)
+        });
+        let refused: Vec<_> = refused.collect();
+        let Some(first) = refused.first() else {
+            continue;
+        };
+        let names: Vec<_> = refused.iter().map(|e| e.address.to_string()).collect();
+        let (id, at, service) = (&port.id, first.address, port.port);
+        let any = if own.is_ipv4() { "0.0.0.0" } else { "::" };
+        let nic = facts
+            .nic_of(at)
+            .map_or_else(String::new, |nic| format!(" dev {}", nic.name));
+        found.push(problem(
+            "port-on-one-address",
+            format!(
+                "Port {id} of the target listens on {own} only, and hosts are refused at what is announced besides: {}.",
+                names.join(", ")
+            ),
+            &[
+                &format!(
+                    "with its subsystems unlinked: echo {any} > /sys/kernel/config/nvmet/ports/{id}/addr_traddr"
+                ),
+                &format!(
+                    "or for each of them: ip mptcp endpoint delete id {}; ip mptcp endpoint add {at}{nic} signal port {service}",
+                    first.id
+                ),
+            ],
+        ));
+    }
     found
 }
 

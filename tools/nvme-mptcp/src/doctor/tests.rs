@@ -149,6 +149,29 @@ fn a_target_announces() {
             .for_each(|endpoint| endpoint.signal = true);
     };
     assert_eq!(problems(announcing), [""; 0]);
+
+    let listening = |addresses: &[IpAddr], look: &mut Look| {
+        announcing(look);
+        let port = |address: &IpAddr| Port {
+            address: Some(*address),
+            port: 4420,
+            ..Port::default()
+        };
+        look.facts.ports = addresses.iter().map(port).collect();
+    };
+    let one = |look: &mut Look| listening(&[own(0)], look);
+    assert_eq!(problems(one), ["port-on-one-address"]);
+    let any = |look: &mut Look| listening(&[[0, 0, 0, 0].into()], look);
+    assert_eq!(problems(any), [""; 0]);
+    // One listener for each NIC does as well.
+    let each = |look: &mut Look| listening(&[own(0), own(1), own(2), own(3)], look);
+    assert_eq!(problems(each), [""; 0]);
+    let with_port = |look: &mut Look| {
+        one(look);
+        let others = look.facts.endpoints.iter_mut().skip(1);
+        others.for_each(|endpoint| endpoint.port = Some(4420));
+    };
+    assert_eq!(problems(with_port), [""; 0]);
 }
 
 #[test]

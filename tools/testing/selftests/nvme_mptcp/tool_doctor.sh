@@ -129,6 +129,26 @@ test_endpoints_missing() {
 	sound target
 }
 
+# A port with an address of its own, and one that is announced with a listener.
+test_port_on_one_address() {
+	local id
+	on_host ip mptcp endpoint flush
+	target
+	unserve 1
+	target_ip 0 >$NVMET/ports/1/addr_traddr
+	serve 1
+	target_tool paths setup --target --apply
+	finds target port-on-one-address
+	said "announced besides: $(target_ip 1), $(target_ip 2), $(target_ip 3)"
+	for id in 2 3 4; do
+		on_target ip mptcp endpoint delete id $id
+		on_target ip mptcp endpoint add "$(target_ip $((id - 1)))" dev tgt$((id - 1)) signal port $PORT
+	done
+	connect mptcp --nr-io-queues=1
+	wait_for 20 _all_nics
+	sound target
+}
+
 # Two NICs in one subnet: answers of the second leave by the first, and it drops what comes its way.
 test_routes() {
 	on_host ip address flush dev host3
