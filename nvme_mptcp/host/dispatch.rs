@@ -67,6 +67,8 @@ fn timeout(rq: Request<'_>) -> Timeout {
         if let Some(queue) = ctrl.queue(request::request_qid(&rq)) {
             queue::complete_timed_out(queue, rq);
         }
+        // It may have gone live meanwhile, with a queue that is closed now. In any other state nothing comes of this.
+        ctrl.error_recovery(Cause::Timeout);
         return Timeout::Done;
     }
     // Error recovery tears the queues down and cancels this request with the others.

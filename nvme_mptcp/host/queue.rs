@@ -293,14 +293,16 @@ impl Queue {
     }
 
     /// `Running` -> `Allocated` because of a request that has timed out: nothing uses the request after this, and
-    /// nothing of it arrives later. Does nothing if it has been answered meanwhile, since whoever waited for
-    /// that may be about to connect the queue again.
-    fn end_for(&self, rq: &Request<'_>) {
+    /// nothing of it arrives later. Does nothing and returns false if it has been answered meanwhile, since whoever
+    /// waited for that may be about to connect the queue again.
+    fn end_for(&self, rq: &Request<'_>) -> bool {
         let mut state = self.state.lock();
-        if rq.is_in_flight() {
+        let outstanding = rq.is_in_flight();
+        if outstanding {
             self.stop_in(&mut state);
             self.release_in(&mut state);
         }
+        outstanding
     }
 
     /// Whether there is a connection, and it runs over plain TCP, thus over one path.
@@ -317,8 +319,10 @@ impl Queue {
     }
 }
 
-/// The timeout of a request that is completed at once, and its queue's connection ended before.
+/// The timeout of a request that is completed at once, and its queue's connection ended before. If it is answered just
+/// now it may be on its way again already, and is left alone.
 pub(crate) fn complete_timed_out(queue: &Queue, rq: Request<'_>) {
-    queue.end_for(&rq);
-    request::complete_timed_out(rq);
+    if queue.end_for(&rq) {
+        request::complete_timed_out(rq);
+    }
 }

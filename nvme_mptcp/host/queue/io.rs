@@ -85,6 +85,8 @@ impl Queue {
 
     fn send(&self, sender: &mut Sender) -> Result<Sent> {
         if let Some(e) = sender.broken() {
+            // For a controller that has gone live nonetheless.
+            self.ctrl().error_recovery(Cause::Send);
             if self.fails_at_once() {
                 sender.refuse_all(&self.engine);
             }
@@ -108,10 +110,11 @@ impl Queue {
             self.id,
             e.to_errno()
         );
-        self.ctrl().error_recovery(Cause::Send);
         // What comes from now on waits, or takes another path. If it were sent, and failed, again and
-        // again, its retries would be over before error recovery has begun.
+        // again, its retries would be over before error recovery has begun. Before that is asked for: if the
+        // controller is just going live it is too early for it, and who makes it live looks at this next.
         self.live.store(false, Release);
+        self.ctrl().error_recovery(Cause::Send);
         self.fails_at_once()
     }
 
