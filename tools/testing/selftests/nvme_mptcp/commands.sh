@@ -146,8 +146,9 @@ test_namespace_events() {
 	wait_for 20 _has_blocks 0
 }
 _has_blocks() {
-	local size=0
-	[[ ! -e /sys/block/${DISK#/dev/}/size ]] || size=$(<"/sys/block/${DISK#/dev/}/size")
+	local size
+	# Not $(<...): if the file is gone by then, bash 5.2 exits.
+	size=$(cat "/sys/block/${DISK#/dev/}/size" 2>/dev/null) || size=0
 	echo "$DISK: $size"
 	[[ $size == "$1" ]]
 }
