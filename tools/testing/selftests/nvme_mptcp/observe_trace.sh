@@ -152,7 +152,8 @@ test_trace_cmd() {
 	[[ $(grep -c "nvme_mptcp_queue_connected: *$CTRL: .*fallback=none" $SCRATCH/report) == "$(queues)" ]]
 	[[ $(grep -c "nvmet_mptcp_queue_connected: .*fallback=none" $SCRATCH/report) == "$(queues)" ]]
 }
-_recording() { [[ $(<$TRACING/events/nvmet_mptcp/nvmet_mptcp_queue_connected/enable) == 1 ]]; }
+# trace-cmd stops tracing while it enables events.
+_recording() { [[ $(<$TRACING/events/nvmet_mptcp/nvmet_mptcp_queue_connected/enable) == 1 && $(<$TRACING/tracing_on) == 1 ]]; }
 
 test_perf() {
 	example perf.sh perf

@@ -373,7 +373,6 @@ def data_in_a_wrong_order(_, host):
     queue, tag = _r2t(host)
     queue.h2c_data(queue.cid, tag, 0, bytes(2048), last=False)
     queue.h2c_data(queue.cid, tag, 4096, bytes(2048), last=False)
-    queue.h2c_data(queue.cid, tag, 2048, bytes(2048), last=False)
     return OUT_OF_RANGE, queue
 
 
