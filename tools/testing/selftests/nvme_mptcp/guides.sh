@@ -124,7 +124,7 @@ esp_bytes() { ip -n $HOST_NS -s xfrm state | sed -n 's/^\s*\([0-9]*\)(bytes).*/\
 test_wireguard() {
 	local before sent
 	target_module mptcp
-	modprobe wireguard || lacks WireGuard
+	modprobe wireguard && command -v wg || lacks WireGuard
 	follow wireguard -e "s|/dev/sdb|$(backing nmtest data)|"
 	CTRL=$(controllers)
 	wait_for_disk
