@@ -63,7 +63,7 @@ test_subsystem_unlinked_under_load() {
 	pause 1
 	unserve 1 $other
 	wait_for 20 in_state connecting
-	[[ $(<"/sys/class/nvme/$first/state") == live ]]
+	CTRL=$first in_state live
 	serve 1 $other
 	wait_for 60 in_state live
 	fio_finish

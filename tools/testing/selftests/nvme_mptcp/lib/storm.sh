@@ -37,7 +37,7 @@ footprint() {
 		"on_$end" awk -v end=$end '$1 == "TCP:" { printf "%s in use %s, orphans %s; ", end, $3, $5 }' /proc/net/sockstat
 	done
 	for module in nvme_mptcp nvmet_mptcp; do
-		[[ ! -e /sys/module/$module ]] || printf '%s %s; ' $module "$(</sys/module/$module/refcnt)"
+		[[ ! -e /sys/module/$module ]] || printf '%s %s; ' $module "$(cat /sys/module/$module/refcnt)"
 	done
 	echo
 }
