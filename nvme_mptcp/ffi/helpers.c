@@ -208,11 +208,6 @@ bool ffi_in_reclaim(void)
 	return current->flags & PF_MEMALLOC;
 }
 
-void ffi_synchronize_rcu_tasks(void)
-{
-	synchronize_rcu_tasks();
-}
-
 unsigned int ffi_memalloc_noio_save(void)
 {
 	return memalloc_noio_save();
@@ -221,6 +216,11 @@ unsigned int ffi_memalloc_noio_save(void)
 void ffi_memalloc_noio_restore(unsigned int flags)
 {
 	memalloc_noio_restore(flags);
+}
+
+void ffi_synchronize_rcu_tasks(void)
+{
+	synchronize_rcu_tasks();
 }
 
 struct workqueue_struct *ffi_alloc_workqueue(const char *name,

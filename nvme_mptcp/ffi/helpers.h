@@ -98,15 +98,14 @@ char *ffi_kstrdup(const char *s);
 unsigned int ffi_memalloc_noreclaim_save(void);
 void ffi_memalloc_noreclaim_restore(unsigned int flags);
 bool ffi_in_reclaim(void);
-/* Sleeps. */
-void ffi_synchronize_rcu_tasks(void);
-
 unsigned int ffi_memalloc_noio_save(void);
 void ffi_memalloc_noio_restore(unsigned int flags);
 
 /* Work. */
 struct workqueue_struct *ffi_alloc_workqueue(const char *name,
 					     unsigned int flags);
+/* Sleeps. */
+void ffi_synchronize_rcu_tasks(void);
 unsigned long ffi_jiffies(void);
 unsigned long ffi_msecs_to_jiffies(unsigned int ms);
 unsigned int ffi_this_cpu(void);
