@@ -127,11 +127,16 @@ void ffi_sock_swap_callbacks(struct sock *sk,
 	write_unlock_bh(&sk->sk_callback_lock);
 }
 
-/* Returns sk_user_data with sk_callback_lock held for reading. */
-void *ffi_sock_read_user_data(struct sock *sk)
+/*
+ * Returns sk_user_data with sk_callback_lock held for reading; NULL if it is not
+ * that of @data_ready: a callback may be on its way to a socket whose callbacks
+ * have been replaced meanwhile.
+ */
+void *ffi_sock_read_user_data(struct sock *sk,
+			      void (*data_ready)(struct sock *sk))
 {
 	read_lock_bh(&sk->sk_callback_lock);
-	return sk->sk_user_data;
+	return sk->sk_data_ready == data_ready ? sk->sk_user_data : NULL;
 }
 
 void ffi_sock_callback_read_unlock(struct sock *sk)

@@ -81,7 +81,8 @@ struct ffi_sock_callbacks {
  */
 void ffi_sock_swap_callbacks(struct sock *sk,
 			     struct ffi_sock_callbacks *callbacks);
-void *ffi_sock_read_user_data(struct sock *sk);
+void *ffi_sock_read_user_data(struct sock *sk,
+			      void (*data_ready)(struct sock *sk));
 void ffi_sock_callback_read_unlock(struct sock *sk);
 bool ffi_sk_stream_is_writeable(struct sock *sk);
 void ffi_sock_set_nospace(struct socket *sock);

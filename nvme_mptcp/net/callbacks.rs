@@ -134,14 +134,13 @@ impl<T: SocketEvents> Adapter<T> {
     ///
     /// # Safety
     ///
-    /// `sk` must be a live `struct sock` whose `sk_user_data`, if not null, was set by
-    /// `Callbacks::<T>::install()`.
+    /// `sk` must be a live `struct sock`.
     unsafe fn with(sk: *mut bindings::sock, f: impl FnOnce(&T, ConnectionState)) {
-        // SAFETY: `sk` is live. The callback lock is held for reading until the end of this
-        // function, and `Callbacks::drop()` takes it for writing, so what is found here stays alive
-        // meanwhile.
+        // SAFETY: `sk` is live. Together with this `data_ready` only `Callbacks::<T>::install()` sets
+        // `sk_user_data`. The callback lock is held for reading until the end of this function, and
+        // `Callbacks::drop()` takes it for writing, so what is found here stays alive meanwhile.
         unsafe {
-            let events = bindings::ffi_sock_read_user_data(sk)
+            let events = bindings::ffi_sock_read_user_data(sk, Some(Self::data_ready))
                 .cast::<T>()
                 .map_addr(|a| a & !NOCOPY);
             if let Some(events) = events.as_ref() {
@@ -156,8 +155,8 @@ impl<T: SocketEvents> Adapter<T> {
 
     /// # Safety
     ///
-    /// Called by the network stack only, on a socket that `Callbacks::<T>::install()` has set up;
-    /// `sk` is live.
+    /// Called by the network stack only; `sk` is live. `Callbacks::<T>::install()` has set it up, or the
+    /// listener that it was accepted from, and perhaps others have done so since.
     unsafe extern "C" fn data_ready(sk: *mut bindings::sock) {
         // SAFETY: As this function demands.
         unsafe { Self::with(sk, |events, state| events.data_ready(state)) };
