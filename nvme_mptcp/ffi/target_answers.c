@@ -156,6 +156,7 @@ void target_engine_sent(struct nvmet_tcp_cmd *cmd)
 {
 	if (cmd->state == NVMET_TCP_SEND_R2T) {
 		cmd->flags |= NVMET_TCP_F_R2T_SENT;
+		to_engine(cmd->queue)->asked = true;
 		return;
 	}
 	nvmet_tcp_free_cmd_buffers(cmd);

@@ -102,6 +102,12 @@ static void engine_queue_work(int cpu, struct workqueue_struct *wq,
 #define ENGINE_DISC_READ	SZ_256K
 #define ENGINE_DISC_WRITE	SZ_4K
 
+/* Data in the capsule of an admin command (NVMe/TCP, "Command Capsules"). */
+#define ENGINE_ADMIN_CAPSULE	SZ_8K
+
+/* So many bytes to digest take as long as another step of receiving. */
+#define ENGINE_DIGEST_STEP	SZ_64K
+
 struct target_engine {
 	struct nvmet_tcp_queue tcp;
 	struct nvmet_tcp_port port;	/* tcp.c looks up nport here */
@@ -117,6 +123,8 @@ struct target_engine {
 	bool stopped;
 	bool drained;			/* the socket is, unless io_work runs again */
 	bool again;			/* ... or has brought more itself */
+	bool asked;			/* for data, which may not be here yet */
+	int extra_steps;		/* of receiving, not counted yet */
 	u32 ahead_at;			/* read ahead, not taken yet: from here, */
 	u32 ahead_len;			/* so much */
 	u8 ahead[ENGINE_READ_AHEAD];
@@ -237,19 +245,26 @@ bool target_engine_is_admin(struct nvmet_tcp_queue *queue)
 	return !queue->nvme_sq.qid;
 }
 
+bool target_engine_is_discovery(struct nvmet_tcp_queue *queue)
+{
+	struct nvmet_ctrl *ctrl = queue->nvme_sq.ctrl;
+
+	return ctrl && nvmet_is_disc_subsys(ctrl->subsys);
+}
+
 bool target_engine_is_released(struct nvmet_tcp_queue *queue)
 {
 	return READ_ONCE(queue->state) == NVMET_TCP_Q_DISCONNECTING;
 }
 
-void *target_engine_owner_of_sq(struct nvmet_sq *sq)
+struct nvmet_sq *target_engine_sq(struct nvmet_tcp_queue *queue)
 {
-	return to_engine(engine_sq_queue(sq))->owner;
+	return &queue->nvme_sq;
 }
 
 void *target_engine_owner_of_req(struct nvmet_req *req)
 {
-	return target_engine_owner_of_sq(req->sq);
+	return to_engine(engine_sq_queue(req->sq))->owner;
 }
 
 #include "target_receive.c"

@@ -96,10 +96,12 @@ int target_engine_cpu(struct nvmet_tcp_queue *queue);
 bool target_engine_is_admin(struct nvmet_tcp_queue *queue);
 bool target_engine_is_released(struct nvmet_tcp_queue *queue);
 
-/*
- * What belongs to a queue. The owner is the one given to target_engine_start().
- */
-void *target_engine_owner_of_sq(struct nvmet_sq *sq);
+/* For the io_work, or while it is kept from running, and not stopped. */
+bool target_engine_is_discovery(struct nvmet_tcp_queue *queue);
+bool target_engine_has_failed(struct nvmet_tcp_queue *queue);	/* CSTS.CFS */
+
+struct nvmet_sq *target_engine_sq(struct nvmet_tcp_queue *queue);
+/* Given to target_engine_start() of the queue that the command came on. */
 void *target_engine_owner_of_req(struct nvmet_req *req);
 
 /* Makes room for the commands of a queue that is being connected. */
@@ -120,8 +122,14 @@ int target_engine_recv(struct nvmet_tcp_queue *queue, int budget, int *taken);
 bool target_engine_again(struct nvmet_tcp_queue *queue);
 /* Ends the connection, or the controller, because of an error of the socket. */
 void target_engine_fail(struct nvmet_tcp_queue *queue, int error);
-/* For the io_work, or while it is kept from running. */
+/*
+ * Whether the host owes nothing: the rest of a PDU, data it was asked for, room
+ * for answers, the reset of a failed controller. It may seem to owe data that
+ * are here until that is looked at more closely, by settle. For the io_work, or
+ * while it is kept from running, and not stopped.
+ */
 bool target_engine_is_idle(struct nvmet_tcp_queue *queue);
+void target_engine_settle(struct nvmet_tcp_queue *queue);
 u64 target_engine_received(struct nvmet_tcp_queue *queue);	/* bytes */
 /*
  * Whether to look again even though nothing is there (idle_poll_period_usecs).

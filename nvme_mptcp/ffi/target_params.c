@@ -39,7 +39,7 @@ unsigned int target_param_connect_timeout(void)
 
 static unsigned int stall_timeout = 60;
 module_param_cb(stall_timeout, &seconds_ops, &stall_timeout, 0644);
-MODULE_PARM_DESC(stall_timeout, "Seconds after which a host is dropped that leaves a PDU unfinished, or takes no answers (default 60, 0: never)");
+MODULE_PARM_DESC(stall_timeout, "Seconds after which a host is dropped that leaves a PDU or a write unfinished, or takes no answers (default 60, 0: never)");
 
 unsigned int target_param_stall_timeout(void)
 {

@@ -137,11 +137,19 @@ void target_engine_stop(struct nvmet_tcp_queue *queue)
 		return;
 	engine->stopped = true;
 	/*
+	 * Without a controller there is no answer that has to go out first, and the
+	 * io_work may be waiting for memory to send its ICResp.
+	 */
+	if (!target_engine_ctrl(queue))
+		kernel_sock_shutdown(queue->sock, SHUT_RDWR);
+	/*
 	 * Commands that are being executed would have it run again, and it would
 	 * take in more of them, from what is read ahead.
 	 */
 	disable_work_sync(&queue->io_work);
 	cancel_delayed_work_sync(&engine->retry_work);
+	/* It looks at the controller, on which nvmet_sq_destroy() drops our reference. */
+	cancel_delayed_work_sync(&engine->check_work);
 	queue->rcv_state = NVMET_TCP_RECV_ERR;
 	/*
 	 * Not earlier: the command that ends its own controller is answered first, or
@@ -153,7 +161,6 @@ void target_engine_stop(struct nvmet_tcp_queue *queue)
 	engine_uninit_undigested(queue);
 	nvmet_sq_destroy(&queue->nvme_sq);
 	nvmet_cq_put(&queue->nvme_cq);
-	cancel_delayed_work_sync(&engine->check_work);
 }
 
 void target_engine_free(struct nvmet_tcp_queue *queue)
@@ -219,8 +226,8 @@ int target_engine_install(struct nvmet_tcp_queue *queue)
 
 	/* nvmet limits I/O queues only. */
 	if (!queue->nvme_sq.size || queue->nvme_sq.size > most) {
-		pr_warn("queue %d: a queue of %u entries, at most %u are served\n",
-			queue->idx, queue->nvme_sq.size, most);
+		pr_warn_ratelimited("queue %d: a queue of %u entries, at most %u are served\n",
+				    queue->idx, queue->nvme_sq.size, most);
 		return -EINVAL;
 	}
 	queue->nr_cmds = queue->nvme_sq.size * 2;

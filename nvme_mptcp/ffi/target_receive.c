@@ -67,6 +67,9 @@ static void engine_expect_ddgst(struct nvmet_tcp_cmd *cmd)
 	u32 left = cmd->pdu_len;
 	u32 crc = ~0;
 
+	/* The other one has cost its time nonetheless, however short this PDU. */
+	to_engine(cmd->queue)->extra_steps +=
+		cmd->req.transfer_len / ENGINE_DIGEST_STEP;
 	for (; left; bv++) {
 		u32 len = min(left, bv->bv_len);
 
@@ -91,10 +94,14 @@ static u32 engine_capsule_data(struct nvmet_tcp_queue *queue)
 static bool engine_capsule_too_large(struct nvmet_tcp_queue *queue)
 {
 	struct nvmet_port *nport = to_engine(queue)->port.nport;
+	u32 most = NVMET_TCP_MAXH2CDATA;
 
+	/* An admin queue has capsules of one size, and so has what connects another. */
+	if (!queue->nvme_sq.qid)
+		most = ENGINE_ADMIN_CAPSULE;
 	/* Of more tcp.c would fail the command before it takes the data. */
 	return engine_capsule_data(queue) >
-	       min_t(u32, nport->inline_data_size, NVMET_TCP_MAXH2CDATA);
+	       min_t(u32, nport->inline_data_size, most);
 }
 
 /* If the header is damaged, tcp.c says so, and not what it seems to say. */
@@ -168,7 +175,8 @@ static int engine_recv_header(struct nvmet_tcp_queue *queue, struct kvec *vec)
 		return -EPROTO;
 	}
 
-	if (queue->rcv_state == NVMET_TCP_RECV_DDGST && !queue->offset &&
+	if (ret > 0 && queue->rcv_state == NVMET_TCP_RECV_DDGST &&
+	    !queue->offset &&
 	    queue->cmd->pdu_len != queue->cmd->req.transfer_len)
 		engine_expect_ddgst(queue->cmd);
 	/* tcp.c replaces the digest of a header by the right one. */
@@ -289,20 +297,42 @@ static void engine_terminate(struct nvmet_tcp_queue *queue)
 	kernel_sendmsg(queue->sock, &msg, &vec, 1, vec.iov_len);
 }
 
+/*
+ * nvmet finds a controller by its number, whatever transport it is of, and if it
+ * is not ours, nobody has asked us for the commands of this queue.
+ */
+static bool engine_is_astray(struct nvmet_tcp_queue *queue)
+{
+	if (!queue->nvme_sq.ctrl || queue->nr_cmds)
+		return false;
+	pr_err("queue %d: connected to a controller of another transport\n",
+	       queue->idx);
+	return true;
+}
+
 int target_engine_recv(struct nvmet_tcp_queue *queue, int budget, int *taken)
 {
+	struct target_engine *engine = to_engine(queue);
 	int ret = 0;
 
-	while (budget-- > 0) {
+	while (budget > 0) {
 		ret = nvmet_tcp_try_recv_one(queue);
+		if (engine_is_astray(queue)) {
+			/* The controller is none of our business. */
+			queue->rcv_state = NVMET_TCP_RECV_ERR;
+			target_engine_release(queue);
+			return -EPROTO;
+		}
 		if (ret <= 0)
 			break;
-		(*taken)++;
+		*taken += 1 + engine->extra_steps;
+		budget -= 1 + engine->extra_steps;
+		engine->extra_steps = 0;
 	}
 	if (ret < 0) {
 		if (ret == -EPROTO || ret == -EIO)
 			engine_terminate(queue);
-		nvmet_tcp_socket_error(queue, ret);
+		target_engine_fail(queue, ret);
 	}
 	return ret;
 }
@@ -316,12 +346,32 @@ bool target_engine_again(struct nvmet_tcp_queue *queue)
 	return again;
 }
 
+bool target_engine_has_failed(struct nvmet_tcp_queue *queue)
+{
+	struct nvmet_ctrl *ctrl = queue->nvme_sq.ctrl;
+
+	return ctrl && (READ_ONCE(ctrl->csts) & NVME_CSTS_CFS);
+}
+
 bool target_engine_is_idle(struct nvmet_tcp_queue *queue)
 {
 	if (queue->rcv_state == NVMET_TCP_RECV_ERR)
 		return true;
 	return queue->rcv_state == NVMET_TCP_RECV_PDU && !queue->offset &&
-	       !target_engine_pending(queue);
+	       !to_engine(queue)->asked && !target_engine_pending(queue) &&
+	       !target_engine_has_failed(queue);
+}
+
+void target_engine_settle(struct nvmet_tcp_queue *queue)
+{
+	struct nvmet_tcp_cmd *cmd = queue->cmds;
+	bool asked = false;
+	u32 i;
+
+	for (i = 0; i < queue->nr_cmds && !asked; i++, cmd++)
+		asked = cmd->flags & NVMET_TCP_F_R2T_SENT &&
+			nvmet_tcp_need_data_in(cmd);
+	to_engine(queue)->asked = asked;
 }
 
 u64 target_engine_received(struct nvmet_tcp_queue *queue)
@@ -332,6 +382,8 @@ u64 target_engine_received(struct nvmet_tcp_queue *queue)
 void target_engine_fail(struct nvmet_tcp_queue *queue, int error)
 {
 	nvmet_tcp_socket_error(queue, error);
+	/* A controller that has failed before, as hosts can make it, is left alone. */
+	target_engine_release(queue);
 }
 
 bool target_engine_keep_polling(struct nvmet_tcp_queue *queue, int steps)

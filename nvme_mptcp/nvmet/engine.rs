@@ -61,6 +61,11 @@ pub(crate) enum Stop {
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) struct ControllerId(pub(super) NonNull<bindings::nvmet_ctrl>);
 
+/// Identifies the submission queue that a connection has, or that is one of another transport's. Only
+/// to be compared.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) struct SubmissionQueueId(pub(super) NonNull<bindings::nvmet_sq>);
+
 /// The PDU engine of a connection.
 ///
 /// # Invariants
@@ -154,6 +159,12 @@ impl<C: Connection> Engine<C> {
         NonNull::new(unsafe { bindings::target_engine_ctrl(self.as_ptr()) }).map(ControllerId)
     }
 
+    /// Its submission queue. Any context.
+    pub(crate) fn submission_queue(&self) -> Option<SubmissionQueueId> {
+        // SAFETY: The queue is live.
+        NonNull::new(unsafe { bindings::target_engine_sq(self.as_ptr()) }).map(SubmissionQueueId)
+    }
+
     /// The number in the subsystem of the controller that it is being connected to. For
     /// [`Transport::install_queue`] only.
     ///
@@ -239,9 +250,32 @@ impl<C: Connection> Engine<C> {
         unsafe { bindings::target_engine_check_not(self.as_ptr()) };
     }
 
-    /// Whether no PDU is half received and no answer waits to be sent. Not while io work runs.
-    pub(crate) fn is_idle(&self) -> bool {
+    /// Whether it is a queue of the discovery subsystem, which anybody may connect to. For the io work
+    /// only.
+    pub(crate) fn is_discovery(&self) -> bool {
+        // SAFETY: The queue is live, and its io work keeps it from being stopped.
+        unsafe { bindings::target_engine_is_discovery(self.as_ptr()) }
+    }
+
+    /// Whether its controller has failed (`CSTS.CFS`) and waits for being reset. Before
+    /// [`Connection::release`] ends, and not while io work runs.
+    pub(crate) fn has_failed(&self) -> bool {
+        // SAFETY: The queue is live, and not stopped yet.
+        unsafe { bindings::target_engine_has_failed(self.as_ptr()) }
+    }
+
+    /// Finds out whether the host still owes data that it was asked for. Until then
+    /// [`is_idle()`](Self::is_idle) takes it that it does. Not while io work runs.
+    pub(crate) fn settle(&self) {
         // SAFETY: The queue is live.
+        unsafe { bindings::target_engine_settle(self.as_ptr()) };
+    }
+
+    /// Whether the host owes us nothing: no PDU is half received, no data that it was asked for are
+    /// missing, no answer waits to be sent, and the controller has not failed. Before
+    /// [`Connection::release`] ends, and not while io work runs.
+    pub(crate) fn is_idle(&self) -> bool {
+        // SAFETY: The queue is live, and not stopped yet.
         unsafe { bindings::target_engine_is_idle(self.as_ptr()) }
     }
 

@@ -5,7 +5,8 @@
 use super::{
     engine::{
         Connection,
-        ControllerId, //
+        ControllerId,
+        SubmissionQueueId, //
     },
     flush_workqueue,
     port::PortConfig, //
@@ -35,6 +36,9 @@ const ADDRESS_SIZE: usize = bindings::NVMF_TRADDR_SIZE as usize;
 pub(crate) enum Refusal {
     /// "Controller busy": too much is going on, come again.
     Busy,
+    /// "Connect invalid parameters": there is no such controller for that queue. The host may come again, with
+    /// another controller.
+    Unknown,
     /// "Internal error".
     Internal,
 }
@@ -43,6 +47,7 @@ impl Refusal {
     fn status(self) -> u16 {
         let status = match self {
             Self::Busy => bindings::NVME_SC_CONNECT_CTRL_BUSY,
+            Self::Unknown => bindings::NVME_SC_CONNECT_INVALID_PARAM,
             Self::Internal => bindings::NVME_SC_INTERNAL,
         };
         // Status codes have eleven bits.
@@ -67,8 +72,12 @@ pub(crate) trait Transport: Connection {
     /// Ends all connections of a controller.
     fn delete_controller(context: &Self::Context, controller: ControllerId);
 
-    /// Makes room for the commands of a queue that has just been connected.
-    fn install_queue(&self) -> core::result::Result<(), Refusal>;
+    /// Makes room for the commands of a queue that has just been connected to a controller of this
+    /// transport. The queue may be another transport's.
+    fn install_queue(
+        context: &Self::Context,
+        queue: SubmissionQueueId,
+    ) -> core::result::Result<(), Refusal>;
 
     /// The address by which the host of this connection can find the port, if its configuration
     /// does not say it.
@@ -319,11 +328,16 @@ impl<T: Transport> Adapter<T> {
 
     /// # Safety
     ///
-    /// Called by nvmet only, for a queue of the engine's whose connect command is being executed.
+    /// Called by nvmet only, for a queue that is being connected to a controller of this transport:
+    /// of whichever transport it is itself.
     unsafe extern "C" fn install_queue(sq: *mut bindings::nvmet_sq) -> u16 {
-        // SAFETY: A connection with a command is started and not stopped, so its owner is there.
-        let connection = unsafe { &*bindings::target_engine_owner_of_sq(sq).cast::<T>() };
-        match connection.install_queue() {
+        // SAFETY: A controller of this transport has connections.
+        let tables = unsafe { Self::tables() };
+        let installed = match NonNull::new(sq) {
+            Some(sq) => T::install_queue(&tables.context, SubmissionQueueId(sq)),
+            None => Err(Refusal::Unknown),
+        };
+        match installed {
             Ok(()) => 0,
             Err(refusal) => refusal.status(),
         }

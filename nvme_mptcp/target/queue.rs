@@ -14,7 +14,7 @@
 //!    ended by [`Queue::check`], so that strangers cannot keep what it costs.
 //! 4. [`Queue::release`], on nvmet's workqueue, consumes the queue's reference on itself: no
 //!    callbacks, no io work, all commands done, out of the list. The last reference closes the
-//!    socket and frees the rest.
+//!    socket and frees the rest. With an admin queue all queues of its controller end.
 
 use crate::{
     net::{
@@ -260,6 +260,10 @@ impl Connection for Queue {
         });
         pr_debug!("queue {}: {} released\n", this.engine.id(), this.peer);
         drop(this.callbacks.lock().take());
+        if let (true, Some(controller)) = (this.is_admin(), this.controller()) {
+            this.queues()
+                .end_where(Stop::Closed, |queue| queue.controller() == Some(controller));
+        }
         // With its reference on us.
         let shown = this.debugfs.lock().take();
         drop(shown);

@@ -6,7 +6,8 @@ use crate::{
     net::address::Address,
     nvmet::engine::{
         ControllerId,
-        Stop, //
+        Stop,
+        SubmissionQueueId, //
     },
     queue::Queue,
 };
@@ -23,7 +24,7 @@ use kernel::{
 #[pin_data]
 pub(crate) struct Queues {
     #[pin]
-    list: Mutex<KVec<Arc<Queue>>>,
+    list: Mutex<KVVec<Arc<Queue>>>,
 }
 
 impl Queues {
@@ -31,7 +32,7 @@ impl Queues {
     pub(crate) fn new() -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {
-                list <- new_mutex!(KVec::new()),
+                list <- new_mutex!(KVVec::new()),
             }),
             GFP_KERNEL,
         )
@@ -54,6 +55,20 @@ impl Queues {
                 queue.end(by);
             }
         }
+    }
+
+    /// The queue that nvmet is just connecting, unless it is another transport's, or the admin queue of
+    /// its controller has been ended: who ends that ends the others as well, and may have been here
+    /// before this one had a controller.
+    pub(crate) fn connecting(&self, queue: SubmissionQueueId) -> Option<Arc<Queue>> {
+        let list = self.list.lock();
+        let queue = list
+            .iter()
+            .find(|q| q.engine.submission_queue() == Some(queue))?;
+        let has_admin = |q: &Arc<Queue>| {
+            q.is_admin() && q.controller() == queue.controller() && !q.engine.is_released()
+        };
+        list.iter().any(has_admin).then(|| queue.clone())
     }
 
     /// Number of controllers whose admin queue is being released, or about to be.

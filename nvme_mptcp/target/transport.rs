@@ -8,7 +8,8 @@ use crate::{
     nvmet::{
         engine::{
             ControllerId,
-            Stop, //
+            Stop,
+            SubmissionQueueId, //
         },
         port::PortConfig,
         transport::{
@@ -37,7 +38,8 @@ const TEARDOWN_BACKLOG: usize = 128;
 
 /// Registers the transport with nvmet. May sleep.
 pub(crate) fn register(module: &'static ThisModule) -> Result<Registration<Queue>> {
-    Registration::new(module, [TYPE_TCP, TYPE_MPTCP], Queues::new()?).inspect_err(|&e| {
+    // The one that may be taken comes last: then no port can have been enabled already.
+    Registration::new(module, [TYPE_MPTCP, TYPE_TCP], Queues::new()?).inspect_err(|&e| {
         if e == EBUSY {
             pr_err!("nvmet-tcp is loaded and serves the same ports\n");
             pr_err!("unload it first: modprobe -r nvmet-tcp\n");
@@ -64,11 +66,15 @@ impl Transport for Queue {
         });
     }
 
-    fn install_queue(&self) -> core::result::Result<(), Refusal> {
-        if self.is_admin() && self.queues().controllers_ending() > TEARDOWN_BACKLOG {
+    fn install_queue(
+        queues: &Queues,
+        queue: SubmissionQueueId,
+    ) -> core::result::Result<(), Refusal> {
+        let queue = queues.connecting(queue).ok_or(Refusal::Unknown)?;
+        if queue.is_admin() && queues.controllers_ending() > TEARDOWN_BACKLOG {
             return Err(Refusal::Busy);
         }
-        self.allocate_commands().map_err(|_| Refusal::Internal)
+        queue.allocate_commands().map_err(|_| Refusal::Internal)
     }
 
     fn discovery_address(&self) -> Option<Address> {

@@ -17,6 +17,10 @@ use kernel::prelude::*;
 /// makes MPTCP cheap.
 const RECEIVE_BUDGET: c_int = 32;
 
+/// The same for queues of the discovery subsystem, which must take their answers before they get more
+/// of them: strangers get little memory at a time.
+const DISCOVERY_BUDGET: c_int = 4;
+
 /// PDUs taken and answers sent before other work of the CPU has its turn.
 const WORK_BUDGET: c_int = 64;
 
@@ -38,8 +42,7 @@ impl Queue {
             .wrapping_add(acked)
     }
 
-    /// Looks at the host again later, if it owes us something: the rest of a PDU, or room for our
-    /// answers.
+    /// Looks at the host again later, if it owes us something.
     fn check_later(&self, io: &mut Io) {
         if self.engine.is_idle() {
             return;
@@ -53,29 +56,47 @@ impl Queue {
 
     /// Whether the host has not done what it should have done by now, and what that is.
     pub(super) fn overdue(&self) -> Option<&'static str> {
-        let io = &mut *self.io.lock();
-
         if self.engine.is_released() {
             return None;
         }
+        // Before the lock, since the io work may be waiting for memory to send its ICResp.
         if self.controller().is_none() && params::connect_timeout().is_some() {
             return Some("it has not connected to a controller in time");
         }
+        let io = &mut *self.io.lock();
+
+        self.engine.settle();
         if self.engine.is_idle() || params::stall_timeout().is_none() {
             return None;
         }
         let stuck = io.seen == self.moved(io);
         self.check_later(io);
-        stuck.then_some("it leaves a PDU unfinished, or takes no answers")
+        stuck.then(|| {
+            if self.engine.has_failed() {
+                "its controller has failed, and it does not reset it"
+            } else {
+                "it leaves a PDU or a write unfinished, or takes no answers"
+            }
+        })
     }
 
     /// Receives and sends until there is nothing to do, or the budget is used up.
     ///
     /// Returns whether there is more to do.
     fn turn(&self, batch: &mut Batch, steps: &mut c_int) -> Result<bool> {
+        let discovery = self.engine.is_discovery();
+        let budget = if discovery {
+            DISCOVERY_BUDGET
+        } else {
+            RECEIVE_BUDGET
+        };
         loop {
             let before = self.engine.received();
-            let mut pending = self.engine.receive(RECEIVE_BUDGET, steps)?;
+            let mut pending = if discovery && self.engine.has_answers() {
+                false
+            } else {
+                self.engine.receive(budget, steps)?
+            };
             let received = self.engine.received().wrapping_sub(before);
             if received > 0 {
                 self.observed.counters.received(received as usize);

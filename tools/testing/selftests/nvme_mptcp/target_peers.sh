@@ -52,7 +52,7 @@ test_a_host_that_never_reads() {
 	connect mptcp
 	misbehave unread
 	all_are_dropped 30
-	says 'dropped: it leaves a PDU unfinished, or takes no answers'
+	says 'dropped: it leaves a PDU or a write unfinished, or takes no answers'
 	verify --bs=64k --size=2m
 	[[ $(state) == live ]]
 	disconnect
@@ -63,7 +63,44 @@ test_a_host_that_leaves_a_pdu_unfinished() {
 	target_param stall_timeout 2
 	misbehave unfinished
 	all_are_dropped 30
-	says 'dropped: it leaves a PDU unfinished, or takes no answers'
+	says 'dropped: it leaves a PDU or a write unfinished, or takes no answers'
+	target_gets_rid "$BEFORE"
+}
+
+test_a_host_that_does_not_send_what_it_is_asked_for() {
+	target_param stall_timeout 2
+	connect mptcp
+	misbehave unsent
+	all_are_dropped 30
+	says 'dropped: it leaves a PDU or a write unfinished, or takes no answers'
+	[[ $(state) == live ]]
+	# One that does so in time stays, and so does one that has done all that it should.
+	verify --rw=write --bs=64k --size=2m
+	pause 5
+	[[ $(recoveries) == 0 ]]
+	disconnect
+	target_gets_rid "$BEFORE"
+}
+
+# nvmet does not end it: neither by its keep-alive time, nor because of an error.
+test_a_failed_controller() {
+	target_param stall_timeout 2
+	misbehave failed
+	all_are_dropped 30
+	says 'dropped: its controller has failed, and it does not reset it'
+	target_gets_rid "$BEFORE"
+}
+
+# Everybody may connect to the discovery subsystem.
+test_hosts_that_hoard_answers() {
+	local memory
+	target_param stall_timeout $((5 * SLOW))
+	memory=$(awk '/^MemAvailable/ { print $2 }' /proc/meminfo)
+	misbehave hoard 4
+	memory=$((memory - $(awk '/^MemAvailable/ { print $2 }' /proc/meminfo)))
+	note "4 peers that have asked for 250 MiB cost $((memory / 1024)) MiB, at both ends"
+	((memory < 100 << 10))
+	all_are_dropped 120
 	target_gets_rid "$BEFORE"
 }
 

@@ -13,7 +13,7 @@ setup() {
 # PDU by PDU (peer/protocol.py tells what each is).
 test_pdus() {
 	peer protocol initialization data_in_capsule data_by_r2t small_data_by_r2t digests success_flag no_data \
-		connect_first strangers_data large_admin_queue strangers_discovery strangers_fabrics_data glued_and_split every_byte largest
+		connect_first admin_queue_first strangers_data large_admin_queue strangers_discovery strangers_fabrics_data glued_and_split every_byte largest
 }
 
 test_dhchap() {
@@ -123,6 +123,21 @@ test_passthru() {
 	disconnect "$ctrl"
 	unserve 1 $subsystem
 	echo 0 >$NVMET/subsystems/$subsystem/passthru/enable
+}
+
+# nvmet finds controllers by their number, and would have our queue be one of the other transport's.
+test_a_controller_of_another_transport() {
+	modprobe nvme-loop
+	mkdir $NVMET/ports/9
+	echo loop >$NVMET/ports/9/addr_trtype
+	ln -s $NVMET/subsystems/$NQN $NVMET/ports/9/subsystems/
+	_fabrics_device
+	CTRL=$(nvme connect -t loop -n $NQN --hostnqn=nqn.2026-01.io.nvme-mptcp:astray -o json | jq -r .device)
+	peer protocol astray
+	says 'nvmet_mptcp: queue [0-9]*: connected to a controller of another transport'
+	nvme id-ctrl /dev/$CTRL -o json | jq -r .subnqn
+	[[ $(state) == live ]]
+	disconnect
 }
 
 # The packets of the target have the type of service of the host's.

@@ -124,12 +124,13 @@ def read_write(block, count):
 class Host:
     """A controller: its admin queue, and I/O queues as they are asked for."""
 
-    def __init__(self, address, port, nqn, kato=0, **options):
-        """`kato` is in milliseconds; the other options are those of each connection."""
+    def __init__(self, address, port, nqn, kato=0, entries=32, **options):
+        """`kato` is in milliseconds, `entries` are those of the admin queue; the other options are those of each
+        connection."""
         self.address, self.port, self.nqn, self.options = address, port, nqn, options
-        self.hostid = uuid.uuid4()
+        self.hostid, self.hostnqn = uuid.uuid4(), None
         self.controller = 0xFFFF
-        self.admin = self.queue(0, kato=kato)
+        self.admin = self.queue(0, kato=kato, entries=entries)
         self.enable()
 
     def queue(self, number, entries=32, digests=0, kato=0, sqflow=True, **options):
@@ -142,7 +143,7 @@ class Host:
             self.hostid.bytes,
             self.controller,
             self.nqn.encode(),
-            f"nqn.2014-08.org.nvmexpress:uuid:{self.hostid}".encode(),
+            (self.hostnqn or f"nqn.2014-08.org.nvmexpress:uuid:{self.hostid}").encode(),
         )
         connection.command(FABRICS, data, fctype=CONNECT, cdw10=connect)
         result, _ = connection.finish()

@@ -5,6 +5,9 @@
 hostile.py ADDRESS PORT NQN crowd COUNT    many that connect, and stop somewhere before they are connected
 hostile.py ADDRESS PORT NQN unread         one that never reads the answers to its commands
 hostile.py ADDRESS PORT NQN unfinished     one that leaves a PDU unfinished
+hostile.py ADDRESS PORT NQN unsent         one that does not send the data that it is asked for
+hostile.py ADDRESS PORT NQN failed         one whose controller has failed, and that says nothing any more
+hostile.py ADDRESS PORT NQN hoard COUNT    COUNT that ask the discovery subsystem for all that it may tell, and do not read it
 hostile.py ADDRESS PORT NQN drip           one whose ICReq comes slowly, byte by byte
 hostile.py ADDRESS PORT NQN resets         some that reset the connection, one at each point of the protocol
 hostile.py ADDRESS PORT NQN undigested     some that leave between the data of a command and their digest
@@ -13,7 +16,7 @@ hostile.py ADDRESS PORT NQN leave HOW      some that leave in the middle of thei
 hostile.py ADDRESS PORT NQN storm COUNT    COUNT that come, work and leave, one after another, until nobody listens
 hostile.py ADDRESS PORT NQN stuck COUNT    COUNT that leave while an admin command of theirs is executed
 
-Those that the target has to drop (crowd, unread, unfinished, drip, leave fatal, leave silent) print "ready" when all is as bad
+Those that the target has to drop (crowd, unread, unfinished, unsent, failed, hoard, drip, leave fatal, leave silent) print "ready" when all is as bad
 as it gets, and end when the target has dropped all of them.
 """
 
@@ -26,13 +29,15 @@ import sys
 import time
 
 import pdu
-from host import ASYNC_EVENT, BLOCK, CONNECT, FABRICS, IDENTIFY, READ, WRITE, Closed, Connection, Host, read_write
+from host import ASYNC_EVENT, BLOCK, CONNECT, FABRICS, IDENTIFY, PROPERTY_SET, READ, WRITE
+from host import Closed, Connection, Host, read_write
 from pdu import Type
 
 # Fatal error statuses of a C2HTermReq.
 BAD_HEADER, SEQUENCE, BAD_DIGEST, OUT_OF_RANGE, TOO_MUCH, UNSUPPORTED = 1, 2, 3, 4, 5, 6
 # The connection ends, and nothing is told: the end of a conversation, or what no header can be blamed for.
 NOTHING = None
+SET_FEATURES = 0x09
 
 
 def wait_for_end(connections):
@@ -74,6 +79,39 @@ def unfinished(address, port, nqn):
     queue = host.queue(1)
     queue.send(pdu.build(Type.COMMAND, pdu.sqe(READ, 1))[:40])
     wait_for_end([queue])
+
+
+def unsent(address, port, nqn):
+    host = Host(address, port, nqn)
+    queue, _ = _r2t(host)
+    wait_for_end([queue])
+
+
+def _fail(host):
+    """A memory page size that no target has."""
+    host.admin.command(FABRICS, fctype=PROPERTY_SET, cdw10=struct.pack("<BxxxIQ", 0, 0x14, 6 << 16 | 4 << 20 | 1 << 7))
+    host.admin.finish()
+    host.admin.command(FABRICS, fctype=PROPERTY_SET, cdw10=struct.pack("<BxxxIQ", 0, 0x14, 6 << 16 | 4 << 20 | 1 << 7 | 1))
+    host.admin.finish()
+
+
+def failed(address, port, nqn):
+    host = Host(address, port, nqn)
+    queue = host.queue(1)
+    _fail(host)
+    wait_for_end([host.admin, queue])
+
+
+def hoard(address, port, _nqn, count):
+    admins = []
+    for _ in range(int(count)):
+        host = Host(address, port, "nqn.2014-08.org.nvmexpress.discovery", entries=128, receive_buffer=4096)
+        # Get Log Page: the discovery log, 256 KiB of it.
+        entry = pdu.sqe(0x02, 1, length=256 << 10, cdw10=struct.pack("<I", 0xFFFF << 16 | 0x70))
+        host.admin.send(pdu.build(Type.COMMAND, entry) * 250)
+        admins.append(host.admin)
+    time.sleep(2)
+    wait_for_end(admins)
 
 
 def drip(address, port, _nqn):
@@ -336,6 +374,20 @@ def capsule_with_too_much_data(_, host):
     return TOO_MUCH, queue
 
 
+def large_capsule_of_an_admin_command(_, host):
+    """Whatever is configured for other queues."""
+    fields = {"length": 8196, "sgl": pdu.IN_CAPSULE, "cdw10": struct.pack("<I", 1)}
+    host.admin.send(pdu.build(Type.COMMAND, pdu.sqe(SET_FEATURES, 1, **fields), bytes(8196))[:4096])
+    return TOO_MUCH, host.admin
+
+
+def fatal_after_a_failure(_, host):
+    """nvmet ends no controller twice, and one that the host has made fail counts as ended."""
+    _fail(host)
+    host.admin.send(pdu.build(0x42, bytes(64)))
+    return BAD_HEADER, host.admin
+
+
 def capsule_beyond_a_pdu(_, host):
     """Where capsules may be as large as a PDU."""
     queue = host.queue(1)
@@ -445,6 +497,8 @@ PROVOCATIONS = (
     wrong_length_of_a_command,
     capsule_without_its_data,
     capsule_with_too_much_data,
+    large_capsule_of_an_admin_command,
+    fatal_after_a_failure,
     wrong_length_and_damaged,
     data_twice,
     data_after_the_end,

@@ -12,13 +12,13 @@ import sys
 import time
 
 import pdu
-from host import BLOCK, FABRICS, CONNECT, IDENTIFY, KEEP_ALIVE, READ, WRITE, Host, read_write
+from host import BLOCK, FABRICS, CONNECT, IDENTIFY, KEEP_ALIVE, READ, WRITE, Closed, Host, read_write
 from pdu import Type
 
 KIB = 1024
 DISCOVERY = "nqn.2014-08.org.nvmexpress.discovery"
 GET_LOG_PAGE, SET_FEATURES, AUTH_SEND = 0x02, 0x09, 0x05
-CONTROLLER_BUSY, SGL_INVALID = 0x181, 0x00F
+CONTROLLER_BUSY, CONNECT_INVALID, SGL_INVALID = 0x181, 0x182, 0x00F
 INVALID_NAMESPACE, RESERVATION_CONFLICT = 0x00B, 0x083
 
 
@@ -151,6 +151,20 @@ def connect_first(host):
         pass
     else:
         raise AssertionError("queue 1 connected twice")
+
+
+def admin_queue_first(host):
+    """A controller ends with its admin queue, and no queue is connected to it any more."""
+    mine = Host(host.address, host.port, host.nqn)
+    queue = mine.queue(1)
+    mine.admin.close()
+    assert queue.ended(10), "a queue has outlived its controller"
+    try:
+        mine.queue(2)
+    except AssertionError as error:
+        assert f"status {CONNECT_INVALID:#x}" in str(error), error
+    else:
+        raise AssertionError("connected to a controller that has ended")
 
 
 def strangers_data(host):
@@ -295,6 +309,17 @@ def may_not_write(host):
 def busy(host):
     """The target takes no new controllers now."""
     raise AssertionError("it does")
+
+
+def astray(host):
+    """A queue for a controller of another transport, whose number is the one before."""
+    host.controller -= 1
+    host.hostnqn = "nqn.2026-01.io.nvme-mptcp:astray"
+    try:
+        host.queue(60)
+    except Closed:
+        return
+    raise AssertionError("connected to a controller of another transport")
 
 
 def controller_number(host):
