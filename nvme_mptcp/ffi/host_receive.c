@@ -93,10 +93,13 @@ static const char *engine_data_fault(struct nvme_tcp_queue *queue,
 		return "data at a wrong offset";
 	if (len > req->tcp.data_len - req->received)
 		return "more data than asked for";
-	if (len && pdu->hdr.pdo != head)
+	/* Of these there could be any number, without an end. */
+	if (!len)
+		return "data of no length";
+	if (pdu->hdr.pdo != head)
 		return "data at a wrong place of the PDU";
 	if (le32_to_cpu(pdu->hdr.plen) !=
-	    head + len + (len ? nvme_tcp_ddgst_len(queue) : 0))
+	    head + len + nvme_tcp_ddgst_len(queue))
 		return "data and a PDU of different lengths";
 	req->received += len;
 	return NULL;

@@ -25,7 +25,10 @@ use crate::{
     block::Request,
     net::{
         address::Address,
-        callbacks::Callbacks,
+        callbacks::{
+            Callbacks,
+            ConnectionState, //
+        },
         errno,
         gate::Gate,
         mptcp::Socket,
@@ -259,11 +262,13 @@ impl Queue {
         self.live.store(false, Release);
         match core::mem::replace(state, State::Allocated) {
             State::Running { socket, callbacks } => {
+                // First, or a target that sends all the time would keep the work from letting go of the
+                // socket lock, which all that follows needs.
+                self.engine.stop_receiving();
+                self.sender.lock().set_socket(None);
                 socket.shutdown();
                 drop(callbacks);
-                self.engine.stop_receiving();
                 self.engine.stop_work();
-                self.sender.lock().set_socket(None);
                 if let Some(receiver) = self.reception.lock().take() {
                     *state = State::Stopped(receiver);
                 }
@@ -303,6 +308,16 @@ impl Queue {
             self.release_in(&mut state);
         }
         outstanding
+    }
+
+    /// Whether it is live, and its connection has not ended since, which nobody minds while the controller is
+    /// connecting. Sleeps.
+    pub(crate) fn is_sound(&self) -> bool {
+        let state = self.state.lock();
+        let established = state
+            .socket()
+            .is_some_and(|socket| socket.state() == ConnectionState::Established);
+        self.is_live() && established && self.engine.receives()
     }
 
     /// Whether there is a connection, and it runs over plain TCP, thus over one path.

@@ -77,6 +77,8 @@ impl MptcpCtrl {
         self.stop_all();
         self.tear_down(false);
         if !self.start_connecting() {
+            // A deletion waits for what waits in it: of a scan for namespaces, say.
+            self.unquiesce_admin_queue();
             return;
         }
         if let Err(status) = self.set_up(false) {

@@ -31,7 +31,6 @@ use crate::{
         },
         trace, //
     },
-    work::NoReclaim,
 };
 use kernel::{
     prelude::*,
@@ -126,7 +125,6 @@ impl Sender {
     /// Has the socket try again after a while. Sleeps.
     pub(crate) fn retry(&self) {
         if let Some(socket) = &self.socket {
-            let _scope = NoReclaim::enter();
             socket.retry();
         }
     }
@@ -187,11 +185,7 @@ impl Sender {
             bytes: ledger.bytes(),
             sent: 0,
         };
-        let sent = described.and_then(|()| {
-            // Writing back dirty memory may depend on this send.
-            let _scope = NoReclaim::enter();
-            socket.send(vector, queue.pending())
-        });
+        let sent = described.and_then(|()| socket.send(vector, queue.pending()));
         vector.clear();
 
         let all = ledger.bytes();

@@ -106,12 +106,12 @@ impl MptcpCtrl {
     /// The last step of bring-up. If it fails the I/O queues are taken down again.
     fn go_live(&self, new: bool) -> Result<(), Status> {
         if self.change_state(State::Live) {
-            // While a controller connects, a command that times out closes its queue, and nobody
-            // else minds.
+            // While a controller connects, a command that times out closes its queue, a connection may
+            // end or break, and nobody else minds.
             let mut queues = self.used_queues().take(self.mapped_queue_count() as usize);
-            if !queues.all(|queue| queue.is_live()) {
+            if !queues.all(|queue| queue.is_sound()) {
                 dev_warn!(self.device(), "a queue was closed while connecting\n");
-                self.error_recovery(Cause::Timeout);
+                self.error_recovery(Cause::Socket);
             }
             return Ok(());
         }

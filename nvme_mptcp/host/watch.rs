@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Watches the paths of a live controller: says which are lost, come back or are new, and that a
-//! connection has lost MPTCP.
+//! connection has lost MPTCP. Ends one that has lost all of its subflows.
 //!
 //! No callback tells of these. A look once a second, at idle connections too, costs nothing that
 //! could be measured.
@@ -16,6 +16,10 @@
 //! When something on the way begins to change data or to remove options, and there is a single
 //! subflow, MPTCP goes on as plain TCP (the infinite mapping of RFC 8684, 3.7), and says so to nobody
 //! else.
+//!
+//! When the last subflow of a connection has been reset, by a firewall say that has forgotten it, MPTCP waits
+//! for others for a minute (`net.mptcp.close_timeout`), takes what it is given to send, and says nothing
+//! either.
 //!
 //! The work must not allocate: error recovery waits for it, and reclaim may wait for that.
 
@@ -32,7 +36,10 @@ use crate::{
             Ip, //
         },
     },
-    nvme::ctrl::State,
+    nvme::ctrl::{
+        Cause,
+        State, //
+    },
     observe::{
         paths::{
             Path,
@@ -63,6 +70,8 @@ pub(crate) struct Watch {
     known: PathSet,
     /// A connection had lost MPTCP.
     lost: bool,
+    /// The first queue whose connection had no subflow.
+    deserted: Option<u16>,
     /// Looks since the controller connected.
     looks: u32,
     /// The message that it has connected was given.
@@ -77,6 +86,7 @@ impl Watch {
             paths: PathSet::new(),
             known: PathSet::new(),
             lost: false,
+            deserted: None,
             looks: 0,
             told: false,
         })
@@ -90,6 +100,7 @@ impl Watch {
         self.paths = PathSet::new();
         self.known = PathSet::new();
         self.lost = false;
+        self.deserted = None;
         self.looks = 0;
         self.told = false;
     }
@@ -100,10 +111,11 @@ impl Watch {
             queues: 0,
             paths: PathSet::new(),
             lost: false,
+            deserted: None,
         };
         for (queue, before) in queues.zip(&mut self.queues) {
             queue.observed.with(Socket::prepare_subflows)?;
-            let (now, fallback) = queue.observed.paths()?;
+            let (now, fallback, alive) = queue.observed.paths()?;
             for path in now.without(before) {
                 trace::subflow_added(|| {
                     (queue.ctrl().instance(), queue.id(), path.local, path.remote)
@@ -120,6 +132,9 @@ impl Watch {
                 _ => seen.paths.common(&now),
             };
             seen.lost |= fallback == Fallback::Lost;
+            if !alive && seen.deserted.is_none() {
+                seen.deserted = Some(queue.id());
+            }
             seen.queues = seen.queues.saturating_add(1);
         }
         Some(seen)
@@ -133,6 +148,8 @@ struct Seen {
     paths: PathSet,
     /// One of them has lost MPTCP.
     lost: bool,
+    /// The first that has no subflow.
+    deserted: Option<u16>,
 }
 
 /// A path, in a message.
@@ -168,9 +185,22 @@ impl MptcpCtrl {
             let mut watch = self.watch.lock();
             if let Some(seen) = watch.look(self.used_queues()) {
                 self.tell(&mut watch, &seen);
+                self.end_deserted(&mut watch, &seen);
             }
         }
         self.watch_in(INTERVAL_MS);
+    }
+
+    /// Starts error recovery if a connection has no subflow: not at the first look, because the path manager may
+    /// just be replacing them.
+    fn end_deserted(&self, watch: &mut Watch, seen: &Seen) {
+        match seen.deserted {
+            Some(id) if seen.deserted == watch.deserted => {
+                dev_warn!(self.device(), "queue {id}: no subflow is left\n");
+                self.error_recovery(Cause::Socket);
+            }
+            _ => watch.deserted = seen.deserted,
+        }
     }
 
     fn tell(&self, watch: &mut Watch, seen: &Seen) {

@@ -14,4 +14,5 @@ pub(crate) mod log;
 pub(crate) mod mptcp;
 pub(crate) mod namespace;
 pub(crate) mod options;
+pub(crate) mod reclaim;
 pub(crate) mod subflows;

@@ -7,19 +7,19 @@
 //! C headers: [`include/linux/net.h`](srctree/include/linux/net.h),
 //! [`include/net/mptcp.h`](srctree/include/net/mptcp.h); RFC 8684.
 
-#[cfg(target)]
-use super::callbacks::ConnectionState;
 #[cfg(host)]
 use super::errno;
 use super::{
     address::Address,
     allowance::Subflow,
+    callbacks::ConnectionState,
     gate::{
         Progress,
         SUBFLOWS, //
     },
     gather::Vector,
-    namespace::NetNamespace, //
+    namespace::NetNamespace,
+    reclaim::NoReclaim, //
 };
 use crate::ffi::bindings;
 use core::{
@@ -177,6 +177,7 @@ impl Socket {
     /// The local address. May sleep.
     pub(crate) fn local_address(&self) -> Result<Address> {
         let mut address = Address::unspecified();
+        let _scope = NoReclaim::enter();
         // SAFETY: The socket is live, and the address has room for every kind of socket address.
         let len =
             unsafe { bindings::kernel_getsockname(self.as_ptr(), (&raw mut address.0).cast()) };
@@ -198,6 +199,7 @@ impl Socket {
     /// Ends the connection in both directions; its callbacks see the change of state. May sleep.
     #[cfg(host)]
     pub(crate) fn shutdown(&self) {
+        let _scope = NoReclaim::enter();
         // The only failure is a connection that is gone already.
         // SAFETY: The socket is live.
         let _ = unsafe {
@@ -206,7 +208,6 @@ impl Socket {
     }
 
     /// The state of the connection. Any context.
-    #[cfg(target)]
     pub(crate) fn state(&self) -> ConnectionState {
         // SAFETY: The socket is live.
         ConnectionState::from_raw(unsafe { bindings::ffi_sk_state(self.sk()) })
@@ -320,13 +321,9 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        // Closing may allocate; reclaim that does I/O could wait for the very device that is being
-        // torn down.
-        // SAFETY: Plain saving and restoring of a task flag.
-        let flags = unsafe { bindings::ffi_memalloc_noio_save() };
+        // Closing may allocate, and reclaim could wait for the very device that is being torn down.
+        let _scope = NoReclaim::enter();
         // SAFETY: The socket is live and owned by this object, whose last use this is.
         unsafe { bindings::sock_release(self.as_ptr()) };
-        // SAFETY: `flags` is what the matching save returned.
-        unsafe { bindings::ffi_memalloc_noio_restore(flags) };
     }
 }

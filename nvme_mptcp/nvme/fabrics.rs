@@ -61,28 +61,33 @@ impl Opts {
     }
 }
 
+/// The value of a field of the options: not by a reference, because some can be written through sysfs while a
+/// controller is there (`ctrl_loss_tmo` and the like).
+macro_rules! option {
+    ($opts:expr, $field:ident) => {{
+        // SAFETY: The options are valid by the type invariant, and each field is written at once.
+        unsafe { (&raw const (*$opts.opts.as_ptr()).$field).read_volatile() }
+    }};
+}
+
 /// The options of one connect, which the controller made of them will own.
 ///
 /// # Invariants
 ///
-/// `opts` points to options that stay valid as long as this, but for what the setters change.
+/// `opts` points to options that stay valid as long as this. The strings that are read here and the host change
+/// only by the setters.
 pub(crate) struct ConnectOptions {
     opts: NonNull<bindings::nvmf_ctrl_options>,
     /// They are ours to free. Until the controller is complete they are still fabrics'.
     adopted: Atomic<bool>,
 }
 
-// SAFETY: The options do not change after the controller has been created.
+// SAFETY: After the controller has been created only numbers change that are read as a whole.
 unsafe impl Send for ConnectOptions {}
 // SAFETY: As above.
 unsafe impl Sync for ConnectOptions {}
 
 impl ConnectOptions {
-    fn get(&self) -> &bindings::nvmf_ctrl_options {
-        // SAFETY: By the type invariant.
-        unsafe { self.opts.as_ref() }
-    }
-
     fn string(&self, s: *mut c_char) -> Option<&CStr> {
         if s.is_null() {
             return None;
@@ -93,63 +98,64 @@ impl ConnectOptions {
 
     /// Whether the user gave this option.
     pub(crate) fn has(&self, opt: Opts) -> bool {
-        self.get().mask & opt.0 != 0
+        option!(self, mask) & opt.0 != 0
     }
 
     /// Address of the target.
     pub(crate) fn traddr(&self) -> Option<&CStr> {
-        self.string(self.get().traddr)
+        self.string(option!(self, traddr))
     }
 
     /// Port of the target.
     pub(crate) fn trsvcid(&self) -> Option<&CStr> {
-        self.string(self.get().trsvcid)
+        self.string(option!(self, trsvcid))
     }
 
     /// Local address to bind to.
     pub(crate) fn host_traddr(&self) -> Option<&CStr> {
-        self.string(self.get().host_traddr)
+        self.string(option!(self, host_traddr))
     }
 
     /// Network interface to bind to.
     pub(crate) fn host_iface(&self) -> Option<&CStr> {
-        self.string(self.get().host_iface)
+        self.string(option!(self, host_iface))
     }
 
     /// NQN of this host.
     pub(crate) fn host_nqn(&self) -> &CStr {
+        let host = option!(self, host);
         // SAFETY: Fabrics gives every connect a host, which holds its NQN in an array.
-        unsafe { CStr::from_char_ptr((*self.get().host).nqn.as_ptr()) }
+        unsafe { CStr::from_char_ptr((*host).nqn.as_ptr()) }
     }
 
     /// Type of service, if given.
     pub(crate) fn tos(&self) -> Option<u8> {
-        u8::try_from(self.get().tos).ok()
+        u8::try_from(option!(self, tos)).ok()
     }
 
     /// Entries of the submission queues.
     pub(crate) fn queue_size(&self) -> usize {
-        self.get().queue_size
+        option!(self, queue_size)
     }
 
     /// Whether queues for polling were asked for.
     pub(crate) fn polls(&self) -> bool {
-        self.get().nr_poll_queues != 0
+        option!(self, nr_poll_queues) != 0
     }
 
     /// Seconds between reconnect attempts.
     pub(crate) fn reconnect_delay(&self) -> u32 {
-        self.get().reconnect_delay
+        option!(self, reconnect_delay)
     }
 
     /// Most reconnect attempts, -1 for any number.
     pub(crate) fn max_reconnects(&self) -> c_int {
-        self.get().max_reconnects
+        option!(self, max_reconnects)
     }
 
     /// Whether a second controller to the same port may be made.
     pub(crate) fn duplicate_connect(&self) -> bool {
-        self.get().duplicate_connect
+        option!(self, duplicate_connect)
     }
 
     /// Sets the port, if the user gave none.

@@ -12,16 +12,20 @@ use super::paths::{
     Path,
     PathSet, //
 };
-#[cfg(host)]
-use crate::net::subflows::Connection;
 use crate::net::{
     mptcp::Socket,
+    reclaim::NoReclaim,
     subflows::{
         text,
         Fallback,
         IpPort,
         Subflow, //
     },
+};
+#[cfg(host)]
+use crate::{
+    ffi::bindings,
+    net::subflows::Connection, //
 };
 use kernel::{
     new_mutex,
@@ -65,6 +69,7 @@ impl Observed {
 
     /// Looks at the connection, if there is one. May sleep for its lock.
     pub(crate) fn with<R>(&self, look: impl FnOnce(&Socket) -> R) -> Option<R> {
+        let _scope = NoReclaim::enter();
         self.socket.lock().as_deref().map(look)
     }
 
@@ -80,12 +85,14 @@ impl Observed {
         })
     }
 
-    /// The paths that can be used, and why there may be only one.
+    /// The paths that can be used, why there may be only one, and whether there are subflows at all.
     #[cfg(host)]
-    pub(crate) fn paths(&self) -> Option<(PathSet, Fallback)> {
+    pub(crate) fn paths(&self) -> Option<(PathSet, Fallback, bool)> {
         self.with(|socket| {
             let mut paths = PathSet::new();
+            let mut alive = false;
             socket.each_subflow(|subflow| {
+                alive |= u32::from(subflow.state) != bindings::TCP_CLOSE;
                 if subflow.usable {
                     paths.insert(Path {
                         local: subflow.local,
@@ -93,7 +100,7 @@ impl Observed {
                     });
                 }
             });
-            (paths, socket.connection().fallback)
+            (paths, socket.connection().fallback, alive)
         })
     }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! What the kernel crate lacks for work items and their surroundings: time budgets and the memory
-//! allocation scopes of work that memory reclaim may depend on.
+//! allocation scope of work that brings a disk back.
 
 use crate::ffi::bindings;
 use kernel::ffi::c_ulong;
@@ -110,21 +110,6 @@ pub(crate) fn wait_for_tasks() {
     unsafe { bindings::ffi_synchronize_rcu_tasks() };
 }
 
-/// While this exists the current task's allocations may use the memory reserves and do not reclaim.
-///
-/// For sending: write-back of dirty pages may be waiting for exactly this send, so it must neither
-/// wait for memory nor be refused the last of it.
-#[must_use = "the scope ends when this is dropped"]
-pub(crate) struct NoReclaim(u32);
-
-impl NoReclaim {
-    /// Enters the scope.
-    pub(crate) fn enter() -> Self {
-        // SAFETY: Sets a flag of the current task.
-        Self(unsafe { bindings::ffi_memalloc_noreclaim_save() })
-    }
-}
-
 /// While this exists the current task's allocations do not start I/O to get memory.
 ///
 /// For bringing a disk back: pages that are to be written to just that disk cannot be what we wait for.
@@ -146,17 +131,11 @@ impl Drop for NoIo {
     }
 }
 
-impl Drop for NoReclaim {
-    fn drop(&mut self) {
-        // SAFETY: Restores what `enter()` saved. Guards nest, since they live in one task's scopes.
-        unsafe { bindings::ffi_memalloc_noreclaim_restore(self.0) };
-    }
-}
-
 #[cfg(host)]
 #[kernel::prelude::kunit_tests(nvme_mptcp_work)]
 mod tests {
     use super::*;
+    use crate::net::reclaim::NoReclaim;
     use kernel::time::{
         delay::fsleep,
         Delta, //

@@ -5,9 +5,12 @@
 use super::Queue;
 use crate::{
     block::Request,
-    net::callbacks::{
-        ConnectionState,
-        SocketEvents, //
+    net::{
+        callbacks::{
+            ConnectionState,
+            SocketEvents, //
+        },
+        reclaim::NoReclaim, //
     },
     nvme::ctrl::{
         Cause,
@@ -60,6 +63,7 @@ impl Queue {
         // write back to us, it must not wait for the lock that it holds.
         if idle && self.engine.runs_on(this_cpu()) && !in_reclaim() {
             if let Some(mut sender) = self.sender.try_lock() {
+                let _scope = NoReclaim::enter();
                 for _ in 0..INLINE_BATCHES {
                     if !matches!(self.send(&mut sender), Ok(Sent::All)) {
                         break;
@@ -146,6 +150,7 @@ impl Queue {
     pub(crate) fn io_work(&self) {
         let deadline = Deadline::in_ms(WORK_BUDGET_MS);
         let _working = self.worker.enter();
+        let _scope = NoReclaim::enter();
 
         loop {
             let mut busy = false;

@@ -88,6 +88,7 @@ test_wrong_data() {
 	refused 'data and a PDU of different lengths' read=giant
 	refused 'data and a PDU of different lengths' read=small_plen
 	refused 'data at a wrong place of the PDU' read=padded
+	refused 'data of no length' read=of_no_length
 	refused 'SUCCESS set but not last PDU' read=success_not_last
 	refused 'starting error recovery' read=half_closed
 	refused 'unexpected header length' read=header_length
@@ -155,6 +156,16 @@ test_events() {
 	dd if="$DISK" of="$SCRATCH/data" bs=64k count=1 iflag=direct
 	[[ $(state) == live ]]
 	disconnect
+	all_is_well
+}
+
+# A queue that is broken before the controller is live: nothing would be received on it, and commands for it wait until
+# their time is over.
+test_broken_while_others_connect() {
+	(($(nproc) > 1)) || lacks "a second processor"
+	refused 'a queue was closed while connecting' 'late_term=1 queues=2' nr_io_queues=2
+	says 'Received C2HTermReq'
+	! says 'timed out' || fail "noticed by a time-out"
 	all_is_well
 }
 

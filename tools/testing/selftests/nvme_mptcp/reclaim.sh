@@ -96,6 +96,27 @@ test_swap() {
 	hog_finish
 }
 
+# Sockets are charged to the cgroup of who has connected, also what they receive; who waits for memory of that cgroup,
+# and so for this disk, must not hold their lock.
+test_connected_in_the_cgroup() {
+	local i
+	disconnect
+	confined nsenter --net=/run/netns/$HOST_NS nvme connect -t mptcp -n $NQN -a "$(target_ip 0)" -s $PORT -o json >$SCRATCH/connected
+	CTRL=$(jq -r .device $SCRATCH/connected)
+	wait_for_disk
+	wait_for 20 has_subflows 2
+	grep -E '^sock [1-9]' $GROUP/memory.stat || fail "the sockets are not of the cgroup"
+	hog_start
+	for ((i = 0; i < 20; i++)); do
+		# Who looks at them takes their lock as well.
+		confined cat /sys/class/nvme/$CTRL/{mptcp_subflows,address}
+		confined bash -c 'cat /sys/kernel/debug/nvme_mptcp/*/*' >$SCRATCH/seen
+		wait_for 20 swaps
+	done
+	[[ $(recoveries) == 0 ]]
+	hog_finish
+}
+
 # allocations: what the sockets that receive allocate with: lines "LOCAL-ADDRESS LOCAL-PORT FLAGS".
 allocations() {
 	local trace=/sys/kernel/tracing

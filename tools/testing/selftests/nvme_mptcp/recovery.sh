@@ -76,6 +76,25 @@ test_frozen_target() {
 	verify --bs=64k --size=2m
 }
 
+# Something on the way has forgotten an idle connection, and resets all of its subflows when it is used. MPTCP would wait for
+# others for a minute, and the commands until their time is over.
+test_reset_on_the_way() {
+	core_timeouts 120 120
+	connect_raw mptcp nr_io_queues=1 reconnect_delay=1 keep_alive_tmo=600
+	wait_for 20 has_subflows 2
+	on_target nft add table inet forgetful '{ chain in { type filter hook input priority 0;
+		tcp dport '$PORT' reject with tcp reset; }; }'
+	fio_start --rw=randwrite --bs=16k --iodepth=4 --size=4m
+	wait_for 30 says "$CTRL: queue 1: no subflow is left"
+	wait_for 20 in_state connecting
+	on_target nft flush ruleset
+	wait_for 20 in_state live
+	fio_finish
+	[[ $(recoveries) == 1 ]]
+	! says 'timed out' || fail "noticed by a time-out"
+	verify --bs=64k --size=2m
+}
+
 # So does a command of the admin queue, of which there is no other sign of life.
 test_admin_timeout() {
 	core_timeouts 60 4

@@ -5,7 +5,8 @@
 hostile_target.py ADDRESS PORT [WHAT=VALUE...]      hostile_target.py ADDRESS PORT @FILE (which has them; each connection looks again)
 
 Its ICResp: type, length, version, alignment, digests, maxdata. Its controller: mqes, sgls, icdoff, maxcmd, kas.
-In answer to Connect: term=1 (C2HTermReq), silent=1 (nothing), badpdu=1 (a PDU of no type).
+In answer to Connect: term=1 (C2HTermReq), silent=1 (nothing), badpdu=1 (a PDU of no type), late_term=1 (the first I/O queue
+gets a C2HTermReq after it, while the host waits for that of the second).
 In answer to a read: read=KIND; to a write: write=KIND, r2t=N (an R2T from there on); to a request for events: event=KIND:
 methods of Rogue tell which there are. baddigest=1: data have a wrong digest.
 auth=silent: it wants authentication, and says nothing to the host's reply to its challenge.
@@ -79,6 +80,12 @@ class Rogue(target.Connection):
             super().send(pdu.build(0x42, bytes(16)))
         elif self.option("auth"):
             self.send(self.response(cid, 1 | 1 << 17))
+        elif self.option("late_term") and self.number:
+            time.sleep(2 * (self.number - 1))
+            super().connect(cid)
+            if self.number == 1:
+                time.sleep(0.5)
+                self.send(pdu.build(Type.C2H_TERM, struct.pack("<HI10x", 2, 0)))
         elif not self.option("silent"):
             super().connect(cid)
 
@@ -143,6 +150,9 @@ class Rogue(target.Connection):
 
     def read_beyond(self, cid, size):
         return self.c2h_data(cid, bytes(size), 0xFFFFF000) + self.response(cid)
+
+    def read_of_no_length(self, cid, size):
+        return 3 * self.c2h_data(cid, b"", flags=0) + self.read_good(cid, size)
 
     def read_unknown(self, cid, size):
         return self.c2h_data(cid ^ 0xFFF, bytes(size))

@@ -22,7 +22,7 @@ class Connection:
     """One connection of a host, thus one queue.
 
     Options are those of its ICResp: type, length, version, alignment, digests, maxdata; and those of the controller:
-    mqes, sgls, icdoff, maxcmd, kas, oaes, nqn, and the uuid of its namespace."""
+    mqes, sgls, icdoff, maxcmd, kas, oaes, nqn, queues, and the uuid of its namespace."""
 
     def __init__(self, sock, options):
         self.socket, self.options = sock, options
@@ -132,7 +132,9 @@ class Connection:
     def admin(self, opcode, entry, cid):
         if opcode == 0x06 and entry[40] < 4:
             self.send(self.c2h_data(cid, self.identify(entry[40])) + self.response(cid))
-        elif opcode in (0x09, 0x18):  # Set Features (one queue), Keep Alive
+        elif opcode == 0x09:  # Set Features: the number of queues
+            self.send(self.response(cid, (self.option("queues", 1) - 1) * 0x10001))
+        elif opcode == 0x18:  # Keep Alive
             self.send(self.response(cid))
         elif opcode == 0x0C:
             self.event(cid)
