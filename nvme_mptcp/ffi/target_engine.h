@@ -86,6 +86,8 @@ void target_engine_retry(struct nvmet_tcp_queue *queue);
 bool target_engine_check_in(struct nvmet_tcp_queue *queue,
 			    unsigned int seconds);
 void target_engine_check_not(struct nvmet_tcp_queue *queue);	/* atomic */
+/* Called from check_work: whether it has been asked for anew meanwhile. */
+bool target_engine_check_is_armed(struct nvmet_tcp_queue *queue);
 
 int target_engine_id(struct nvmet_tcp_queue *queue);
 struct nvmet_ctrl *target_engine_ctrl(struct nvmet_tcp_queue *queue);
@@ -106,6 +108,12 @@ void *target_engine_owner_of_req(struct nvmet_req *req);
 
 /* Makes room for the commands of a queue that is being connected. */
 int target_engine_install(struct nvmet_tcp_queue *queue);
+/*
+ * Gives back the reference on the controller that a queue of any transport has
+ * by its completion queue, which nvmet would keep until the queue ends when it
+ * is told that the queue cannot be installed.
+ */
+void target_engine_refuse(struct nvmet_sq *sq);
 
 /*
  * Takes at most @budget PDUs from the socket and executes their commands. A PDU

@@ -213,9 +213,25 @@ bool target_engine_check_in(struct nvmet_tcp_queue *queue, unsigned int seconds)
 				  secs_to_jiffies(seconds));
 }
 
+bool target_engine_check_is_armed(struct nvmet_tcp_queue *queue)
+{
+	return delayed_work_pending(&to_engine(queue)->check_work);
+}
+
 void target_engine_check_not(struct nvmet_tcp_queue *queue)
 {
 	cancel_delayed_work(&to_engine(queue)->check_work);
+}
+
+void target_engine_refuse(struct nvmet_sq *sq)
+{
+	struct nvmet_cq *cq = sq->cq;
+	struct nvmet_ctrl *ctrl = cq->ctrl;
+
+	ctrl->cqs[cq->qid] = NULL;
+	cq->ctrl = NULL;
+	/* Not the last one: nvmet_install_queue() was called with another. */
+	nvmet_ctrl_put(ctrl);
 }
 
 int target_engine_install(struct nvmet_tcp_queue *queue)

@@ -244,6 +244,12 @@ impl<C: Connection> Engine<C> {
         unsafe { bindings::target_engine_check_in(self.as_ptr(), seconds.get()) }
     }
 
+    /// Whether [`Connection::check`], which is just called, will be called again already.
+    pub(crate) fn check_is_armed(&self) -> bool {
+        // SAFETY: The queue is live.
+        unsafe { bindings::target_engine_check_is_armed(self.as_ptr()) }
+    }
+
     /// Takes back [`Engine::check_in`], unless the time has come already. Any context.
     pub(crate) fn check_not(&self) {
         // SAFETY: The queue is live.

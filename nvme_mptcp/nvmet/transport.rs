@@ -339,7 +339,11 @@ impl<T: Transport> Adapter<T> {
         };
         match installed {
             Ok(()) => 0,
-            Err(refusal) => refusal.status(),
+            Err(refusal) => {
+                // SAFETY: nvmet has just given this queue a controller, and holds another reference on it.
+                unsafe { bindings::target_engine_refuse(sq) };
+                refusal.status()
+            }
         }
     }
 }

@@ -76,6 +76,8 @@ pub(crate) struct Queue {
     peer: Address,
     /// The number of its controller in the subsystem; 0 until it is connected.
     pub(super) controller_number: Atomic<u32>,
+    /// It is the admin queue of its controller. The engine cannot tell while it is being connected.
+    admin: Atomic<bool>,
     /// Who has ended it (`Stop`).
     ends_by: Atomic<u32>,
     #[pin]
@@ -108,6 +110,7 @@ impl Queue {
             try_pin_init!(Self {
                 engine: Engine::new(port.config(), socket.clone())?,
                 controller_number: Atomic::new(0),
+                admin: Atomic::new(false),
                 ends_by: Atomic::new(Stop::Closed as u32),
                 observed <- Observed::new(),
                 debugfs <- new_mutex!(None),
@@ -198,9 +201,9 @@ impl Queue {
         self.engine.controller()
     }
 
-    /// Whether it is the admin queue of its controller, or connecting.
+    /// Whether it is the admin queue of its controller.
     pub(crate) fn is_admin(&self) -> bool {
-        self.engine.is_admin()
+        self.admin.load(Relaxed)
     }
 
     /// The host's address.
@@ -216,6 +219,7 @@ impl Queue {
     /// Allocates the commands of the queue, when it is connected to its controller. May sleep.
     pub(crate) fn allocate_commands(&self) -> Result {
         self.engine.install()?;
+        self.admin.store(self.engine.is_admin(), Relaxed);
         self.controller_number
             .store(self.engine.controller_number().into(), Relaxed);
         trace::queue_connected(|| {

@@ -65,10 +65,11 @@ impl Queues {
         let queue = list
             .iter()
             .find(|q| q.engine.submission_queue() == Some(queue))?;
-        let has_admin = |q: &Arc<Queue>| {
-            q.is_admin() && q.controller() == queue.controller() && !q.engine.is_released()
-        };
-        list.iter().any(has_admin).then(|| queue.clone())
+        let is_admin =
+            |q: &Arc<Queue>| q.is_admin() || Arc::ptr_eq(q, queue) && queue.engine.is_admin();
+        list.iter()
+            .any(|q| is_admin(q) && q.controller() == queue.controller() && !q.engine.is_released())
+            .then(|| queue.clone())
     }
 
     /// Number of controllers whose admin queue is being released, or about to be.

@@ -71,7 +71,7 @@ impl Transport for Queue {
         queue: SubmissionQueueId,
     ) -> core::result::Result<(), Refusal> {
         let queue = queues.connecting(queue).ok_or(Refusal::Unknown)?;
-        if queue.is_admin() && queues.controllers_ending() > TEARDOWN_BACKLOG {
+        if queue.engine.is_admin() && queues.controllers_ending() > TEARDOWN_BACKLOG {
             return Err(Refusal::Busy);
         }
         queue.allocate_commands().map_err(|_| Refusal::Internal)

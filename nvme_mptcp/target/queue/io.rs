@@ -17,12 +17,15 @@ use kernel::prelude::*;
 /// makes MPTCP cheap.
 const RECEIVE_BUDGET: c_int = 32;
 
-/// The same for queues of the discovery subsystem, which must take their answers before they get more
-/// of them: strangers get little memory at a time.
-const DISCOVERY_BUDGET: c_int = 4;
+/// The same for strangers: who is not connected yet, or to the discovery subsystem. They get little memory at a
+/// time, so they must take these answers before there are more.
+const STRANGER_BUDGET: c_int = 4;
 
 /// PDUs taken and answers sent before other work of the CPU has its turn.
 const WORK_BUDGET: c_int = 64;
+
+/// Why a connection is dropped that is no queue of a controller.
+const NOT_CONNECTED: &str = "it has not connected to a controller in time";
 
 /// What the io work of a connection has.
 pub(super) struct Io {
@@ -60,11 +63,20 @@ impl Queue {
             return None;
         }
         // Before the lock, since the io work may be waiting for memory to send its ICResp.
-        if self.controller().is_none() && params::connect_timeout().is_some() {
-            return Some("it has not connected to a controller in time");
+        let late = || self.controller().is_none() && params::connect_timeout().is_some();
+        if late() {
+            return Some(NOT_CONNECTED);
         }
         let io = &mut *self.io.lock();
 
+        // It may have been refused meanwhile.
+        if late() {
+            return Some(NOT_CONNECTED);
+        }
+        // The io work has looked while we waited for it.
+        if self.engine.check_is_armed() {
+            return None;
+        }
         self.engine.settle();
         if self.engine.is_idle() || params::stall_timeout().is_none() {
             return None;
@@ -84,18 +96,13 @@ impl Queue {
     ///
     /// Returns whether there is more to do.
     fn turn(&self, batch: &mut Batch, steps: &mut c_int) -> Result<bool> {
-        let discovery = self.engine.is_discovery();
-        let budget = if discovery {
-            DISCOVERY_BUDGET
-        } else {
-            RECEIVE_BUDGET
-        };
         loop {
             let before = self.engine.received();
-            let mut pending = if discovery && self.engine.has_answers() {
-                false
-            } else {
-                self.engine.receive(budget, steps)?
+            let stranger = self.controller().is_none() || self.engine.is_discovery();
+            let mut pending = match stranger {
+                true if self.engine.has_answers() => false,
+                true => self.engine.receive(STRANGER_BUDGET, steps)?,
+                false => self.engine.receive(RECEIVE_BUDGET, steps)?,
             };
             let received = self.engine.received().wrapping_sub(before);
             if received > 0 {

@@ -112,7 +112,7 @@ class Connection:
                 assert answer.type == Type.RESPONSE, answer
                 result, _, cid, status = answer.completion
                 assert cid == self.cid, f"response to {cid} instead of {self.cid}"
-                assert status & 0x7FF == expected, f"status {status:#x} instead of {expected:#x}"
+                assert status & 0x7FF == expected, f"status {status & 0x7FF:#x} instead of {expected:#x}"
                 return result, data
 
 
