@@ -107,7 +107,7 @@ test_connected_in_the_cgroup() {
 	wait_for 20 has_subflows 2
 	grep -E '^sock [1-9]' $GROUP/memory.stat || fail "the sockets are not of the cgroup"
 	hog_start
-	for ((i = 0; i < 20; i++)); do
+	for ((i = 0; i < 8; i++)); do
 		# Who looks at them takes their lock as well.
 		confined cat /sys/class/nvme/$CTRL/{mptcp_subflows,address}
 		confined bash -c 'cat /sys/kernel/debug/nvme_mptcp/*/*' >$SCRATCH/seen
