@@ -56,7 +56,7 @@ test_subsystem_unlinked_under_load() {
 	first=$CTRL
 	fio_start --rw=randrw --verify=crc32c --bs=16k --iodepth=4 --size=16m --time_based --runtime=10
 	fio=$FIO
-	CTRL=$(on_host nvme connect -t mptcp -n $other -a 10.0.0.2 -s $PORT -c 5 -o json | jq -r .device)
+	CTRL=$(on_host nvme connect -t mptcp -n $other -a 10.0.0.2 -s $PORT -c $((5 * SLOW)) -o json | jq -r .device)
 	wait_for_disk
 	fio_start --rw=randrw --verify=crc32c --bs=16k --iodepth=4 --size=16m --time_based --runtime=4 \
 		--output=$SCRATCH/other.json
