@@ -298,7 +298,7 @@ test_command_errors() {
 # That of the I/O queues' Connect is one among many of the same work (sends), which are not all tried; see test_connect.
 test_reset() {
 	faults_of nvme_mptcp
-	fail_each --most 150 reset "$(options $PORT)" <<-'END'
+	fail_each --times 2 --most 150 reset "$(options $PORT)" <<-'END'
 		1 ^(__sock_create|sock_create_kern) < .*Queue::connect
 		1 ^kernel_connect < .*Queue::connect
 		1 ^__kmalloc.* < host_engine_queue_init
