@@ -50,11 +50,21 @@ fio_finish() { wait "$FIO" || fail "fio failed: $(tail -n 5 "$SCRATCH/load.json"
 # there is I/O, this is better than a time.
 fio_stop() {
 	local status=0
+	# bash has its background jobs ignore this signal, until they have a handler of their own.
+	wait_for 30 _fio_takes_signals
 	kill -INT "$FIO" || fail "fio has ended before: $(tail -n 5 "$SCRATCH/load.json")"
 	wait "$FIO" || status=$?
 	# When it is told to end it says so, and 128.
 	[[ $status == 128 && $(sed -n '/^{/,$p' "$SCRATCH/load.json" | jq '[.jobs[].error] | add') == 0 ]] ||
 		fail "fio failed, status $status: $(tail -n 5 "$SCRATCH/load.json")"
+}
+
+# Or has ended.
+_fio_takes_signals() {
+	local state
+	state=$(awk '/^(State|SigCgt):/ { printf "%s ", $2 }' "/proc/$FIO/status") || return 0
+	echo "$state"
+	[[ $state == [ZX]* ]] || ((0x$(cut -d ' ' -f 2 <<<"$state") & 2))
 }
 
 # io_runs: the target's disk is being used; for wait_for.
