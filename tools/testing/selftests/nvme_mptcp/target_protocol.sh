@@ -103,14 +103,19 @@ test_reservations() {
 	peer protocol may_write
 }
 
-# A controller of the target's own machine, passed through.
-test_passthru() {
-	local subsystem=$NQN-passed ctrl
+# loop_port: the subsystem is served by the transport for the target's own machine as well.
+loop_port() {
 	modprobe nvme-loop
 	mkdir $NVMET/ports/9
 	echo loop >$NVMET/ports/9/addr_trtype
 	ln -s $NVMET/subsystems/$NQN $NVMET/ports/9/subsystems/
 	_fabrics_device
+}
+
+# A controller of the target's own machine, passed through.
+test_passthru() {
+	local subsystem=$NQN-passed ctrl
+	loop_port
 	ctrl=$(nvme connect -t loop -n $NQN -o json | jq -r .device)
 	pass_through $subsystem "$ctrl"
 	serve 1 $subsystem
@@ -127,11 +132,7 @@ test_passthru() {
 
 # nvmet finds controllers by their number, and would have our queue be one of the other transport's.
 test_a_controller_of_another_transport() {
-	modprobe nvme-loop
-	mkdir $NVMET/ports/9
-	echo loop >$NVMET/ports/9/addr_trtype
-	ln -s $NVMET/subsystems/$NQN $NVMET/ports/9/subsystems/
-	_fabrics_device
+	loop_port
 	CTRL=$(nvme connect -t loop -n $NQN --hostnqn=nqn.2026-01.io.nvme-mptcp:astray -o json | jq -r .device)
 	peer protocol astray
 	says 'nvmet_mptcp: queue [0-9]*: connected to a controller of another transport'

@@ -153,6 +153,10 @@ class Host:
 
     def enable(self):
         """CC.EN, with the sizes of queue entries that NVMe over Fabrics has."""
-        value = 6 << 16 | 4 << 20 | 1
+        self.configure(1)
+
+    def configure(self, value):
+        """Sets CC to that, and the sizes of queue entries."""
+        value |= 6 << 16 | 4 << 20
         self.admin.command(FABRICS, fctype=PROPERTY_SET, cdw10=struct.pack("<BxxxIQ", 0, 0x14, value))
         self.admin.finish()

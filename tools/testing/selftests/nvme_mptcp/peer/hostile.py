@@ -29,8 +29,7 @@ import sys
 import time
 
 import pdu
-from host import ASYNC_EVENT, BLOCK, CONNECT, FABRICS, IDENTIFY, PROPERTY_SET, READ, WRITE
-from host import Closed, Connection, Host, read_write
+from host import ASYNC_EVENT, BLOCK, CONNECT, FABRICS, IDENTIFY, READ, WRITE, Closed, Connection, Host, read_write
 from pdu import Type
 
 # Fatal error statuses of a C2HTermReq.
@@ -89,10 +88,8 @@ def unsent(address, port, nqn):
 
 def _fail(host):
     """A memory page size that no target has."""
-    host.admin.command(FABRICS, fctype=PROPERTY_SET, cdw10=struct.pack("<BxxxIQ", 0, 0x14, 6 << 16 | 4 << 20 | 1 << 7))
-    host.admin.finish()
-    host.admin.command(FABRICS, fctype=PROPERTY_SET, cdw10=struct.pack("<BxxxIQ", 0, 0x14, 6 << 16 | 4 << 20 | 1 << 7 | 1))
-    host.admin.finish()
+    host.configure(1 << 7)
+    host.configure(1 << 7 | 1)
 
 
 def failed(address, port, nqn):
