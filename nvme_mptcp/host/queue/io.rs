@@ -59,6 +59,7 @@ impl Queue {
         if !last {
             return;
         }
+        let mut waits = false;
         // The path manager allocates memory under the socket's lock. If that is what made the task
         // write back to us, it must not wait for the lock that it holds.
         if idle && self.engine.runs_on(this_cpu()) && !in_reclaim() {
@@ -69,15 +70,18 @@ impl Queue {
                         break;
                     }
                 }
-                if self.waits_for_memory(&sender) {
-                    self.engine.kick();
-                }
+                waits = self.waits_for_memory(&sender);
             }
             // Who has given something to the queue since, and found the sender locked, relies on us: the
             // lock must be seen to be free before we look whether something waits.
             full_barrier();
         }
-        self.commit();
+        if waits {
+            // Not before: the work must find the sender free, as it is to try again what nobody else will.
+            self.engine.kick();
+        } else {
+            self.commit();
+        }
     }
 
     /// Has what waits sent, by the queue's work. Any context.

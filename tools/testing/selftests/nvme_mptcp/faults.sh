@@ -54,12 +54,12 @@ faults_of() {
 }
 
 # only_in KIND require|reject FUNCTION...: of this kind only what this function allocates fails, or just that does not. Of
-# several it is the first that the compiler has not made a part of another.
+# several it is the first that the compiler has not made a part of another. The function is a regular expression.
 only_in() {
 	local function start end
 	for function in "${@:3}"; do
 		read -r start end < <(sort /proc/kallsyms | awk -v name="$function" '
-			start && !end { end = $1 } $3 == name { start = $1 } END { print start, end }')
+			start && !end { end = $1 } $3 ~ "^" name "$" { start = $1 } END { print start, end }')
 		[[ -z $end ]] || break
 	done
 	[[ -n $end ]] || fail "the kernel has no function ${*:3}"
@@ -209,6 +209,24 @@ test_io_of_the_host() {
 	all_works
 }
 
+# Whoever submits a request sends it, and when there is no memory for that the queue's work soon tries again: not one waits
+# for its time-out.
+test_sent_by_who_submits() {
+	local dir=/sys/kernel/debug/failslab
+	faults_of nvme_mptcp
+	connect mptcp
+	only_in failslab require '_R.*5queue2io.*5Queue6submit'
+	echo 0 >$dir/verbose
+	echo 100000 >$dir/times
+	echo 30 >$dir/probability
+	verify --bs=4k --size=8m --iodepth=1
+	echo 0 >$dir/probability
+	note "$((100000 - $(<$dir/times))) allocations have failed"
+	(($(<$dir/times) < 99000)) || fail "too few allocations have failed"
+	! says 'timed out' || fail "a command has timed out"
+	[[ $(recoveries) == 0 ]]
+}
+
 test_io_of_the_target() {
 	faults_of nvmet_mptcp
 	fail_each --most 60 io "$(options $PORT)" <<-'END'
@@ -298,7 +316,11 @@ test_command_errors() {
 # That of the I/O queues' Connect is one among many of the same work (sends), which are not all tried; see test_connect.
 test_reset() {
 	faults_of nvme_mptcp
-	fail_each --times 2 --most 150 reset "$(options $PORT)" <<-'END'
+	# Of all that have a part in it at once. Then of the reset alone: what fails elsewhere keeps it from what comes later.
+	fail_each --most 60 reset "$(options $PORT)" </dev/null
+	only_in failslab require engine_reset_work
+	only_in fail_page_alloc require engine_reset_work
+	fail_each --most 150 reset "$(options $PORT)" <<-'END'
 		1 ^(__sock_create|sock_create_kern) < .*Queue::connect
 		1 ^kernel_connect < .*Queue::connect
 		1 ^__kmalloc.* < host_engine_queue_init
