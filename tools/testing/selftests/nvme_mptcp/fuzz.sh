@@ -104,7 +104,7 @@ test_host() {
 	ADDRESS=$(host_ip 0)
 	core_timeouts 30 5
 	fuzz fuzz_host nqn.2026-01.io.nvme-mptcp:fuzz 4431 4432 4433 4434
-	core_timeouts 30 60
+	usual_timeouts
 	wait_for 60 only_the_good_one
 	all_is_well
 }

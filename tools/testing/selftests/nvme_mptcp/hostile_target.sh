@@ -178,7 +178,7 @@ test_reset_at_each_moment() {
 		! rogue_connect || fail "connected, although reset at $when"
 		only_the_good_one
 	done
-	core_timeouts 30 60
+	usual_timeouts
 	refused 'starting error recovery' reset=read
 	refused_at_write 'starting error recovery' reset=r2t
 	refused_at_write 'starting error recovery' reset=data
@@ -221,7 +221,7 @@ test_handshake_that_drips() {
 test_a_target_that_never_reads() {
 	core_timeouts 5 60
 	SIZE=1M refused_at_write 'queue 1: command .* timed out' write=never_read
-	core_timeouts 30 60
+	usual_timeouts
 	all_is_well
 }
 
@@ -231,7 +231,7 @@ test_command_for_a_closed_connection() {
 	core_timeouts 30 5
 	echo auth=silent >"$SCRATCH/wrong"
 	! rogue_connect "dhchap_secret=$(nvme gen-dhchap-key --hmac=1 --nqn="$(</etc/nvme/hostnqn)")" || fail "connected"
-	core_timeouts 30 60
+	usual_timeouts
 	[[ $(dmesg_count 'queue 0: command .* timed out') == 1 ]]
 	[[ $(dmesg_count 'qid 0 auth_send failed') == 2 ]]
 	all_is_well

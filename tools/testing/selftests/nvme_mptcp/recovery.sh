@@ -260,7 +260,7 @@ test_without_native_multipath() {
 core_multipath() {
 	unload nvme_mptcp nvme_tcp nvme_loop nvme_fabrics nvme_core
 	modprobe nvme_core multipath="$1"
-	core_timeouts 30 60
+	usual_timeouts
 }
 
 # The target is set up anew, with the same disk: other kernel objects under the same names.

@@ -153,6 +153,15 @@ core_timeouts() {
 	echo $(($2 * SLOW)) >/sys/module/nvme_core/parameters/admin_timeout
 }
 
+# usual_timeouts: the kernel's own. On a slow kernel longer, but not so long that who waits for a command is taken to hang.
+usual_timeouts() {
+	if ((SLOW == 1)); then
+		core_timeouts 30 60
+	else
+		core_timeouts 15 18
+	fi
+}
+
 # swap_on: the disk is swap, until the end of the test.
 swap_on() {
 	mkswap -q $DISK
@@ -185,7 +194,7 @@ host_clean() {
 		echo 1 >"/sys/class/nvme-fabrics/ctl/$ctrl/delete_controller" || true
 	done
 	wait_for 30 _no_controllers
-	[[ ! -e /sys/module/nvme_core ]] || core_timeouts 30 60
+	[[ ! -e /sys/module/nvme_core ]] || usual_timeouts
 	unload nvme_mptcp nvme_tcp || status=1
 	return $status
 }

@@ -273,8 +273,8 @@ run_tests() {
 	# The marks of tests that follow each other quickly must not be dropped.
 	echo on >/proc/sys/kernel/printk_devkmsg
 	mkdir -p "$SCRATCH"
-	# Commands may take longer there, too, but no longer than what the kernel takes for a task that hangs.
-	((SLOW == 1)) || { modprobe nvme_core && core_timeouts 15 18; }
+	# Commands may take longer there, too.
+	((SLOW == 1)) || { modprobe nvme_core && usual_timeouts; }
 	# What an earlier run was killed over.
 	bounded 60 _clean_up >"$LOGS/$SCRIPT.log" 2>&1 || true
 	for name in "${names[@]}"; do
