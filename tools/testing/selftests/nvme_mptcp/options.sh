@@ -100,7 +100,7 @@ _counted() {
 
 test_tos() {
 	_count "ip dscp" 18
-	limit_rate 100
+	limit_rate 25
 	connect mptcp -T 72
 	wait_for 20 has_subflows 2
 	verify --bs=64k --size=8m
@@ -123,7 +123,7 @@ test_so_priority() {
 			oifname "host1" tcp dport $PORT meta length > 500 meta priority != 0:5 counter comment "wrong"
 		}; };
 	END
-	limit_rate 100
+	limit_rate 25
 	connect mptcp
 	wait_for 20 has_subflows 2
 	verify --bs=64k --size=8m
