@@ -143,14 +143,15 @@ def connect_first(host):
     answer = connection.receive()
     assert answer.type == Type.RESPONSE and answer.completion[3] & 0x7FF, answer
     connection.close()
-    host.queue(1)
-    # The number is taken.
+    first = host.queue(1)
+    # The number is taken, as long as that is open.
     try:
         host.queue(1)
     except AssertionError:
         pass
     else:
         raise AssertionError("queue 1 connected twice")
+    first.close()
 
 
 def admin_queue_first(host):
