@@ -59,7 +59,7 @@ hog_start() {
 hog_finish() {
 	touch $SCRATCH/enough
 	wait $HOG
-	note "memory $MIB MiB, used $((5 * MIB / 2)) MiB, written $(written) MiB, read all of it $(wc -l <$SCRATCH/hog) times"
+	note "memory $MIB MiB, used $((5 * MIB / 2)) MiB, written $(written) MiB, changed all of it $(wc -l <$SCRATCH/hog) times"
 	swap_off
 }
 swaps() {
