@@ -45,3 +45,9 @@ pub(crate) fn in_progress() -> Error {
 pub(crate) fn family_not_supported() -> Error {
     code(bindings::EAFNOSUPPORT)
 }
+
+/// Whether a receive has failed because of what the peer has sent (`EPROTO`, `EIO`), not because the connection has ended.
+#[cfg(target)]
+pub(crate) fn breaks_protocol(e: Error) -> bool {
+    e == code(bindings::EPROTO) || e == code(bindings::EIO)
+}

@@ -4,6 +4,10 @@
 
 use super::Queue;
 use crate::{
+    net::{
+        errno,
+        log, //
+    },
     nvmet::params,
     observe::trace,
     send::{
@@ -143,20 +147,29 @@ impl Queue {
     pub(super) fn work(&self) {
         let io = &mut *self.io.lock();
         let mut steps = 0;
-        // After an error the connection is being ended.
-        if let Ok(pending) = self.turn(&mut io.batch, &mut steps) {
-            // Not here: many connections could be stuck, and keep the work of the others waiting.
-            let starved = self.gate.is_starved() && self.engine.has_answers();
-            if starved || self.socket.is_stuck() {
-                self.engine.retry_later();
+        match self.turn(&mut io.batch, &mut steps) {
+            Ok(pending) => {
+                // Not here: many connections could be stuck, and keep the work of the others waiting.
+                let starved = self.gate.is_starved() && self.engine.has_answers();
+                if starved || self.socket.is_stuck() {
+                    self.engine.retry_later();
+                }
+                // Looking at the socket takes its lock, and letting go of it may bring more to receive,
+                // which nobody else is told of.
+                let again = self.engine.again();
+                if self.engine.keep_polling(steps) || pending || again {
+                    self.engine.kick();
+                }
+                self.check_later(io);
             }
-            // Looking at the socket takes its lock, and letting go of it may bring more to receive,
-            // which nobody else is told of.
-            let again = self.engine.again();
-            if self.engine.keep_polling(steps) || pending || again {
-                self.engine.kick();
-            }
-            self.check_later(io);
+            // The connection is being ended. What was wrong the engine has said, but not whose it was.
+            Err(e) if errno::breaks_protocol(e) && log::allowed() => pr_warn!(
+                "queue {}: {} dropped: it breaks the protocol ({})\n",
+                self.engine.id(),
+                self.peer,
+                e.to_errno()
+            ),
+            Err(_) => {}
         }
     }
 }
