@@ -160,9 +160,14 @@ test_broken_pdus() {
 	# next one, which is without MPTCP's options. Then MPTCP waits for other subflows so long (a minute).
 	on_host sysctl -qw net.mptcp.close_timeout=10
 	connect mptcp
-	# The peers write where the namespace begins.
+	# The peers write zeroes where the namespace begins, but none of these writes is in order.
+	head -c 64k /dev/urandom >$SCRATCH/data
+	dd if=$SCRATCH/data of=$DISK bs=64k count=1 oflag=direct
 	fio_start --rw=randrw --verify=crc32c --bs=16k --iodepth=4 --offset=64m --size=8m --time_based --runtime=3600
 	peer hostile provoke
+	dd if=$DISK of=$SCRATCH/back bs=64k count=1 iflag=direct
+	cmp $SCRATCH/data $SCRATCH/back
+	says 'queue [0-9]*: 10.0.0.1:[0-9]* dropped: it breaks the protocol \(-71\)'
 	fio_stop
 	[[ $(state) == live ]]
 	! says "starting error recovery" || fail "a good host has noticed"

@@ -35,6 +35,7 @@ import sys
 import time
 
 import host
+import kmsg
 
 FABRICS = "/dev/nvme-fabrics"
 LONGEST_STEP = 32
@@ -90,22 +91,12 @@ class Failures:
     LAST = re.compile(r"^dump_stack|^should_fail|^rust_helper_")
 
     def __init__(self):
-        self.log = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
-        os.lseek(self.log, 0, os.SEEK_END)
-
-    def _lines(self):
-        while True:
-            try:
-                yield os.read(self.log, 8192).decode(errors="replace").partition(";")[2].split("\n")[0]
-            except BlockingIOError:
-                return
-            except BrokenPipeError:  # overwritten before it was read
-                continue
+        self.log = kmsg.Log()
 
     def places(self):
         """Of those since the last time."""
         places, frames = [], None
-        for line in self._lines():
+        for line in self.log.lines():
             line = line.strip()
             if line.startswith("FAULT_INJECTION: forcing"):
                 frames = []
