@@ -35,8 +35,8 @@ test: all ## the kselftests, in VMs (those of the sets below are not in it)
 fuzz: all ## COUNT=100000 mutated PDUs to each side, decided by SEED
 	$(Q)FUZZ_COUNT=$(or $(COUNT),100000) FUZZ_SEED=$(or $(SEED),$(shell date +%s)) scripts/test --logs out/fuzz fuzz
 
-soak: all ## storms: each COUNT=100 times, then MINUTES=15 of all at random
-	$(Q)SOAK_COUNT=$(or $(COUNT),100) SOAK_MINUTES=$(or $(MINUTES),15) SOAK_SEED=$(or $(SEED),1) \
+soak: all ## storms: each COUNT=100 times, then MINUTES=15 of many at random; SEED decides
+	$(Q)SOAK_COUNT=$(or $(COUNT),100) SOAK_MINUTES=$(or $(MINUTES),15) SOAK_SEED=$(or $(SEED),$(shell date +%s)) \
 		scripts/test --logs out/soak --set soak
 
 boot: all ## two machines with systemd: packages installed, reboots, upgrade, removal

@@ -5,7 +5,7 @@
 #
 #	SOAK_COUNT	how many times, 100 unless told; what takes longer is done fewer times
 #	SOAK_MINUTES	of the random mix, 15 unless told
-#	SOAK_SEED	of what is random
+#	SOAK_SEED	of what is random; each test tells it
 #
 # set: soak
 # vm: --nics 4
@@ -19,6 +19,7 @@ TEST_TIMEOUT=$((300 + SOAK_COUNT * 20 + SOAK_MINUTES * 60))
 
 setup() {
 	RANDOM=$SOAK_SEED
+	note "SOAK_SEED=$SOAK_SEED"
 	links --virtio
 	set-link 0 1 2 3 on
 	target
@@ -115,9 +116,13 @@ a_nic_pull() {
 }
 
 test_nic_pulls_under_load() {
+	local memory
 	ready
+	repeat 3 a_nic_pull
+	memory=$(memory)
 	repeat $(((SOAK_COUNT + 1) / 2)) a_nic_pull
 	all_is_well
+	no_more_memory "$memory"
 }
 
 # The module cannot go before its port.
@@ -131,9 +136,13 @@ a_target_module_reload() {
 }
 
 test_target_module_reloads_under_load() {
+	local memory
 	ready
+	repeat 3 a_target_module_reload
+	memory=$(memory)
 	repeat $(((SOAK_COUNT + 4) / 5)) a_target_module_reload
 	all_is_well
+	no_more_memory "$memory"
 }
 
 a_namespace() {
@@ -232,7 +241,7 @@ a_reset_in_time() {
 a_reset_perhaps() { nvme reset /dev/"$CTRL" 2>>"$SCRATCH/resets" || true; }
 
 test_random_mix() {
-	local end what memory
+	local end what memory answers
 	OTHERS=0
 	SECOND=$(backing second data 16)
 	subsystem $NQN-other "$(backing other data 16)"
@@ -250,8 +259,10 @@ test_random_mix() {
 	for what in "${!times[@]}"; do
 		note "${times[$what]} times $what"
 	done
-	note "$OTHERS other controllers were connected, and $(grep -c ^ok "$SCRATCH/hostile") provocations answered as they must be"
+	answers=$(cat "$SCRATCH"/hostile* | grep -c ^ok || true)
+	note "$OTHERS other controllers were connected, and $answers provocations answered as they must be"
 	((${times[some_other_controller]:-0} < 5 || OTHERS > 0))
+	((${times[a_hostile_peer]:-0} < 5 || answers > 0))
 	all_is_well
 	no_more_memory "$memory" 8192
 }
