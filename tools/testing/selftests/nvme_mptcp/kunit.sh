@@ -9,7 +9,7 @@
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
 setup() {
-	[[ -e /sys/kernel/debug/kunit ]] || lacks "KUnit (CONFIG_KUNIT_DEBUGFS)"
+	[[ -e /sys/kernel/debug/kunit ]] || fail "the kernel has no KUnit (CONFIG_KUNIT_DEBUGFS)"
 }
 
 # passes SUITE: all of its tests, of which there are some.

@@ -94,7 +94,8 @@ readonly COMPLAINTS='WARNING:|BUG:|BUG at|Oops|general protection|Call Trace|KAS
 '|panicked|possible (circular|recursive)|inconsistent lock|bad unlock|suspicious RCU'\
 '|(detected|self-detected) stall|rcu.*stall|blocked for more than|soft lockup|hard LOCKUP|hung'\
 '|refcount_t|corruption|page allocation failure|Objects remaining|[lL]eak'\
-'|unregister_netdevice: waiting|duplicate filename|scheduling while atomic|sleeping function'
+'|unregister_netdevice: waiting|duplicate filename|scheduling while atomic|sleeping function'\
+'|ODEBUG|lockdep is turned off'
 
 # _what_they_do GROUP: its processes, and where in the kernel they are.
 _what_they_do() {
@@ -155,14 +156,16 @@ _setup_and_test() {
 }
 
 # Has a debug kernel look for memory that nobody points to any more; it says so in its log. Twice, because
-# what moves meanwhile is missed, and only once what was freed late is gone.
-_scan_for_leaks() {
+# what moves meanwhile is missed, and only once what was freed late is gone. Fails if it cannot, or if one of the others that
+# watch has given up.
+_look_for_leaks() {
 	[[ -e $KMEMLEAK ]] || return 0
 	pause 6
 	echo scan >$KMEMLEAK
 	echo scan >$KMEMLEAK
 	cat $KMEMLEAK
 	echo clear >$KMEMLEAK
+	grep -E '^ *debug_locks: +1$' /proc/lockdep_stats
 }
 
 _clean_up() {
@@ -188,7 +191,7 @@ _without_injected() {
 
 # Runs the test $1, prints its result. Sets UNUSABLE if later tests could not be trusted.
 _run() {
-	local name=$1 log=$LOGS/$SCRIPT.$1.log start=$SECONDS status clean=0 complaints='' why=''
+	local name=$1 log=$LOGS/$SCRIPT.$1.log start=$SECONDS status clean=0 watched=0 complaints='' why=''
 	TEST=$SCRIPT.$name
 	NUMBER=$((NUMBER + 1))
 	rm -rf "$SCRATCH"
@@ -204,11 +207,15 @@ _run() {
 	echo "--- clean-up" >>"$log"
 	bounded 60 _clean_up >>"$log" 2>&1
 	clean=$?
-	[[ $NUMBER != "$PLANNED" ]] || _scan_for_leaks >>"$log" 2>&1
+	if [[ $NUMBER == "$PLANNED" ]]; then
+		bounded 120 _look_for_leaks >>"$log" 2>&1
+		watched=$?
+	fi
 	dmesg_of_test >"$log.dmesg"
 	complaints=$(_without_injected <"$log.dmesg" | grep -E -- "$COMPLAINTS")
 
 	((clean == 0)) || why+=" could not be cleaned up;"
+	((watched == 0)) || why+=" the kernel cannot be watched;"
 	[[ -z $complaints ]] || why+=" the kernel complains;"
 	case $status in
 	"$KSFT_PASS" | "$KSFT_SKIP") ;;
