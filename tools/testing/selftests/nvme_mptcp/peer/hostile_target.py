@@ -10,7 +10,8 @@ gets a C2HTermReq after it, while the host waits for that of the second).
 In answer to a read: read=KIND; to a write: write=KIND, r2t=N (an R2T from there on); to a request for events: event=KIND:
 methods of Rogue tell which there are. baddigest=1: data have a wrong digest.
 auth=silent: it wants authentication, and says nothing to the host's reply to its challenge.
-reset=WHEN: the connection is reset at that moment: accept, handshake, connect, io_connect, identify, read, r2t, data.
+reset=WHEN: the connection is reset at that moment: accept, handshake, connect, properties, enable, identify, features, io_connect, read,
+r2t, data. features=refused: it grants no I/O queues.
 split=1: every byte is sent by itself. drip=1: so is the ICResp, one a second. glue=1: answers are kept until there are some, and sent together.
 """
 
@@ -99,7 +100,17 @@ class Rogue(target.Connection):
             challenge = struct.pack("<BBxx2sBxBBHI", 1, 1, self.transaction, 32, 1, 0, 0, 1) + bytes(range(32))
             self.send(self.c2h_data(cid, challenge.ljust(size, b"\0")) + self.response(cid))
         else:
+            if entry[4] in (0, 4):  # Property Set, Property Get
+                self.reset_if("properties" if entry[4] else "enable")
             super().fabrics(entry, cid, command)
+
+    def admin(self, opcode, entry, cid):
+        if opcode == 0x09:  # Set Features: the number of queues
+            self.reset_if("features")
+            if self.option("features"):
+                self.send(self.response(cid, 0, 0x4002))
+                return
+        super().admin(opcode, entry, cid)
 
     def identify(self, kind):
         self.reset_if("identify")
