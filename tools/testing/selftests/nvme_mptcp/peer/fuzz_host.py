@@ -26,7 +26,7 @@ import target
 from mutate import Count
 from pdu import Type
 
-WRONG, HARD = 0.8, 0.006
+WRONG, HARD = 0.8, 0.01
 COMMANDS = 400
 NVME_IOCTL_ADMIN_CMD, NVME_IOCTL_IO_CMD = 0xC0484E41, 0xC0484E43
 
@@ -53,6 +53,7 @@ class Answers(target.Connection):
         if self.hdgst and rng.random() < 0.9:
             mutated = mutate.with_digest(mutated)
         case.count.mutated += mutated != data
+        case.count.broken += hard and mutated != data
         for piece in mutate.pieces(rng, mutated):
             super().send(piece)
         if hard and mutated != data:

@@ -39,10 +39,12 @@ class Case:
         rng = self.rng
         if rng.random() >= WRONG:
             return data
-        mutated = mutate.anything(rng, data) if rng.random() < HARD else self.soft(data)
+        hard = rng.random() < HARD
+        mutated = mutate.anything(rng, data) if hard else self.soft(data)
         if digest and rng.random() < 0.9:
             mutated = mutate.with_digest(mutated)
         self.count.mutated += mutated != data
+        self.count.broken += hard and mutated != data
         return mutated
 
     def soft(self, data):
@@ -118,6 +120,7 @@ class Case:
         try:
             self.send(connection, mutate.anything(self.rng, pdu.icreq(digests=self.rng.randrange(4))))
             self.count.mutated += 1
+            self.count.broken += 1
             connection.receive()
             self.talk(connection, ADMIN)
         finally:

@@ -82,16 +82,17 @@ def pieces(rng, data):
 
 
 class Count:
-    """What one process has done, told before each case on its standard output."""
+    """What one process has done, told before each case on its standard output. Of the mutated PDUs, those are broken that are
+    wrong anywhere, and not only in what a connection may survive."""
 
     def __init__(self, wanted):
-        self.wanted, self.mutated, self.connections = wanted, 0, 0
+        self.wanted, self.mutated, self.broken, self.connections = wanted, 0, 0, 0
 
     def done(self):
         return self.mutated >= self.wanted
 
     def tell(self, case):
-        print(f"case {case} pdus {self.mutated} connections {self.connections}", flush=True)
+        print(f"case {case} pdus {self.mutated} broken {self.broken} connections {self.connections}", flush=True)
 
 
 def arguments():
