@@ -8,7 +8,7 @@
 #	FAULT_ROUNDS	at most so many failures a test, 400 unless told
 #
 # set: faults
-# debug: add_port
+# debug: add_port lists
 # shellcheck source=lib.sh
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 TEST_TIMEOUT=600
@@ -81,9 +81,9 @@ mark_caches() {
 	echo Y >/sys/kernel/debug/failslab/cache-filter
 }
 
-# options [PORT]: of a small controller, as /dev/nvme-fabrics wants them.
+# options [PORT [QUEUES]]: of a small controller, as /dev/nvme-fabrics wants them.
 options() {
-	local options=nqn=$NQN,transport=mptcp,traddr=10.0.0.2,host_traddr=10.0.0.1,nr_io_queues=1,queue_size=16,reconnect_delay=1
+	local options=nqn=$NQN,transport=mptcp,traddr=10.0.0.2,host_traddr=10.0.0.1,nr_io_queues=${2:-1},queue_size=16,reconnect_delay=1
 	echo "$options${1:+,trsvcid=$1},hostnqn=$(</etc/nvme/hostnqn),hostid=$(</etc/nvme/hostid)"
 }
 
@@ -101,6 +101,7 @@ fail_each() {
 		((places >= least)) || missing+=("$regex ($places of $least)")
 	done
 	((${#missing[@]} == 0)) || fail "nothing has failed in: ${missing[*]}"
+	! grep -E '^[0-9]+ (ETIMEDOUT|TimeoutError)' "$rounds" || fail "a time-out had to end that"
 }
 
 all_works() {
@@ -110,13 +111,14 @@ all_works() {
 	disconnect
 }
 
-# To the default port, so that this is filled in. (The list of controllers grows with the first one only, which may be a
-# round that succeeds, so that it is not among the places.)
+# To the default port, so that this is filled in. The second of two I/O queues fails as well, with the first one connected.
 test_connect() {
+	(($(nproc) > 1)) || lacks "a second processor"
 	port 2 0.0.0.0 8009
 	serve 2
+	grep -aE --line-buffered 'queue 2: ' < <(dmesg --follow-new) >$SCRATCH/second &
 	faults_of nvme_mptcp
-	fail_each --times 2 connect "$(options)" <<-'END'
+	fail_each --most 600 --times 2 connect "$(options '' 2)" <<-'END'
 		1 ^kstrdup < (ffi_kstrdup .*< )?options::check
 		2 ^__kmalloc.* < host_engine_alloc
 		5 ^krealloc.* < controller::MptcpCtrl::new
@@ -138,7 +140,33 @@ test_connect() {
 		1 ^nvmf_connect_io_queue < queue::Queue::start
 	END
 	[[ -z $(controllers) ]]
+	sort $SCRATCH/second | uniq -c
+	[[ -s $SCRATCH/second ]] || fail "the second queue has not failed"
 	all_works
+}
+
+# The lists of controllers and of connections grow with the first one, so their memory fails in modules that are new.
+test_lists() {
+	faults_of nvme_mptcp
+	all_fail_in '_R.*8registry6insert'
+	connect_fails 'write error: Cannot allocate memory' mptcp nr_io_queues=1
+	all_have_failed
+	# Nothing else in our modules uses kvrealloc(), and it is enough that no address is found for what it allocates.
+	all_fail_in 'kvrealloc_node_align.*'
+	connect_fails 'write error' mptcp nr_io_queues=1
+	all_have_failed
+	says 'cannot serve a connection: ENOMEM'
+	all_works
+}
+# all_fail_in FUNCTION: all that it allocates. all_have_failed: and it ends.
+all_fail_in() {
+	only_in failslab require "$1"
+	echo 100 >/sys/kernel/debug/failslab/times
+	echo 100 >/sys/kernel/debug/failslab/probability
+}
+all_have_failed() {
+	echo 0 >/sys/kernel/debug/failslab/probability
+	(($(</sys/kernel/debug/failslab/times) < 100)) || fail "nothing has failed"
 }
 
 # Pieces of a page that PDUs live in: when a large page fails a small one is tried, so it takes two failures. (Not in
@@ -316,7 +344,9 @@ test_command_errors() {
 test_reset() {
 	faults_of nvme_mptcp
 	# Of all that have a part in it at once. Then of the reset alone: what fails elsewhere keeps it from what comes later.
-	fail_each --most 60 reset "$(options $PORT)" </dev/null
+	fail_each --most 60 reset "$(options $PORT)" <<-'END'
+		2 < .*engine_reset_work
+	END
 	only_in failslab require engine_reset_work
 	only_in fail_page_alloc require engine_reset_work
 	fail_each --most 150 reset "$(options $PORT)" <<-'END'
