@@ -40,14 +40,19 @@ test_require_mptcp_with_mptcp() {
 # What a middlebox does that begins to remove MPTCP's options. With a second subflow the connection would lose
 # this one; with a single one it goes on as plain TCP.
 test_lost_later() {
+	local end
 	on_host ip mptcp limits set subflows 0 add_addr_accepted 0
+	# MPTCP gives up a connection that it has already sent something on again, which it does when its acknowledgements (they are
+	# removed as well) are missed for as long as TCP waits for its own: 0.2 s, too short for a slow kernel.
+	for end in host target; do
+		"on_$end" sysctl -qw net.ipv4.tcp_rto_min_us=5000000
+	done
 	target
 	connect mptcp --nr-io-queues=1
 	verify --bs=64k --size=2m
 	on_host nft add table inet strip '{ chain output { type filter hook output priority 0;
 		tcp dport 4420 tcp flags & syn == 0 reset tcp option mptcp; }; }'
-	# One command and its answer first: MPTCP gives up a connection that it has already sent something on again, which it
-	# does when its acknowledgements (they are removed as well) are missed for 0.2 s.
+	# One command and its answer first.
 	dd if="$DISK" of=/dev/null bs=4k count=1 iflag=direct
 	fio_start --rw=randrw --verify=crc32c --verify_fatal=1 --bs=16k --iodepth=4 --size=4m --time_based --runtime=4
 	wait_for 10 says "$CTRL: a connection has lost MPTCP"
