@@ -29,7 +29,7 @@ _peer_has_ended() { ! kill -0 $PEER; }
 test_500_connect_and_stop() {
 	local before memory
 	before=$(target_residue)
-	target_param connect_timeout 20
+	target_param connect_timeout $((20 * SLOW))
 	memory=$(awk '/^MemAvailable/ { print $2 }' /proc/meminfo)
 	misbehave crowd 500
 	memory=$((memory - $(awk '/^MemAvailable/ { print $2 }' /proc/meminfo)))
