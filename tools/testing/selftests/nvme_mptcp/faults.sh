@@ -148,25 +148,25 @@ test_connect() {
 # The lists of controllers and of connections grow with the first one, so their memory fails in modules that are new.
 test_lists() {
 	faults_of nvme_mptcp
-	all_fail_in '_R.*8registry6insert'
+	all_fail_in failslab '_R.*8registry6insert'
 	connect_fails 'write error: Cannot allocate memory' mptcp nr_io_queues=1
-	all_have_failed
+	all_have_failed failslab
 	# Nothing else in our modules uses kvrealloc(), and it is enough that no address is found for what it allocates.
-	all_fail_in 'kvrealloc_node_align.*'
+	all_fail_in failslab 'kvrealloc_node_align.*'
 	connect_fails 'write error' mptcp nr_io_queues=1
-	all_have_failed
+	all_have_failed failslab
 	says 'cannot serve a connection: ENOMEM'
 	all_works
 }
-# all_fail_in FUNCTION: all that it allocates. all_have_failed: and it ends.
+# all_fail_in KIND FUNCTION: all that it allocates of this kind. all_have_failed KIND: and it ends.
 all_fail_in() {
-	only_in failslab require "$1"
-	echo 100 >/sys/kernel/debug/failslab/times
-	echo 100 >/sys/kernel/debug/failslab/probability
+	only_in "$1" require "$2"
+	echo 100 >"/sys/kernel/debug/$1/times"
+	echo 100 >"/sys/kernel/debug/$1/probability"
 }
 all_have_failed() {
-	echo 0 >/sys/kernel/debug/failslab/probability
-	(($(</sys/kernel/debug/failslab/times) < 100)) || fail "nothing has failed"
+	echo 0 >"/sys/kernel/debug/$1/probability"
+	(($(<"/sys/kernel/debug/$1/times") < 100)) || fail "nothing has failed of $1"
 }
 
 # Pieces of a page that PDUs live in: when a large page fails a small one is tried, so it takes two failures. (Not in
@@ -174,28 +174,18 @@ all_have_failed() {
 test_pages() {
 	local function
 	faults_of nvme_mptcp
-	pages_fail_in host_engine_alloc_async
+	all_fail_in fail_page_alloc host_engine_alloc_async
 	connect_fails 'write error: Cannot allocate memory' mptcp nr_io_queues=1
-	pages_have_failed
+	all_have_failed fail_page_alloc
 	faults_of nvmet_mptcp
 	for function in target_engine_alloc target_engine_install; do
-		pages_fail_in $function
+		all_fail_in fail_page_alloc $function
 		connect_fails 'write error' mptcp nr_io_queues=1
-		pages_have_failed
+		all_have_failed fail_page_alloc
 	done
 	says 'cannot serve a connection: ENOMEM'
 	says 'failed to install queue 0 cntlid 1'
 	all_works
-}
-# pages_fail_in FUNCTION: all of them. pages_have_failed: and it ends.
-pages_fail_in() {
-	only_in fail_page_alloc require "$1"
-	echo 100 >/sys/kernel/debug/fail_page_alloc/times
-	echo 100 >/sys/kernel/debug/fail_page_alloc/probability
-}
-pages_have_failed() {
-	echo 0 >/sys/kernel/debug/fail_page_alloc/probability
-	(($(</sys/kernel/debug/fail_page_alloc/times) < 100)) || fail "no page has failed"
 }
 
 test_add_port() {
